@@ -1,0 +1,1 @@
+"""Pictures -> Detections: models and their training; knows nothing of time or networks."""

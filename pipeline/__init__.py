@@ -1,0 +1,1 @@
+"""Joins streams and detectors and adds time: tracks, sightings, meanings, sinks, metrics, the command line."""

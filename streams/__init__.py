@@ -1,0 +1,1 @@
+"""URL -> Frame: containers, clocks and cameras; knows nothing of models."""
