@@ -1,0 +1,115 @@
+"""What is written down: the types of `events.jsonl`, their schema and how they are rounded.
+
+Events hold what was seen and said, nothing of the run: no wall clock, no path, no random id; so the same file gives
+the same bytes. `docs/events.md` describes every field. It knows nothing of tracks, sinks or files.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from typing import ClassVar, Literal
+
+SCHEMA = 1
+"""Goes up where a field is renamed, removed or changes its meaning. A new field or type leaves it as it is."""
+
+Box = tuple[float, float, float, float]
+"""x1, y1, x2, y2 in pixels of the frame."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """A sign's finished, confirmed track.
+
+    `track` numbers the tracks of one stream from 1. `start_seconds` and `end_seconds` are the PTS of its first and
+    last detection. `score` is settled over the track's life, 0 to 1. The best box is the one that the most can be
+    read from: the largest with a good score.
+    """
+
+    stream: str
+    track: int
+    class_id: int
+    label: str
+    start_seconds: float
+    end_seconds: float
+    score: float
+    best_xyxy: Box
+    best_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting(_Seen):
+    """One of the signs that the catalogue knows, with its language-free meaning."""
+
+    type: ClassVar[str] = "sighting"
+    meaning: str
+    value: int | None
+    unit: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherSign(_Seen):
+    """A sign that is none of those the catalogue knows."""
+
+    type: ClassVar[str] = "other_sign"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcement:
+    """What the driver is told: once a sign, at `pts_seconds`, in `lang` (a BCP-47 tag).
+
+    `grade` says how far the words can be trusted: official, reviewed or draft. `passes_in_seconds` is the time until
+    the sign passes as it was estimated then (the earliest that is likely); None where the sign has passed already.
+    """
+
+    type: ClassVar[str] = "announcement"
+    stream: str
+    pts_seconds: float
+    text: str
+    lang: str
+    grade: str
+    meaning: str
+    value: int | None
+    unit: str | None
+    track: int
+    class_id: int
+    label: str
+    passes_in_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitChange:
+    """The speed limit in force from `pts_seconds` on. Before the first of these it is unknown.
+
+    state: `set` (value and unit say it), `ended` (a sign ended it: the road's general limit, which no sign tells),
+    or `unknown`
+    reason: `sign`, `end_sign`, `end_all_sign`, `contradiction` (the end of another limit than the one in force) or
+    `expired` (nothing confirmed it for too long)
+    """
+
+    type: ClassVar[str] = "limit"
+    stream: str
+    pts_seconds: float
+    state: Literal["set", "ended", "unknown"]
+    value: int | None
+    unit: str | None
+    reason: Literal["sign", "end_sign", "end_all_sign", "contradiction", "expired"]
+
+
+Event = Sighting | OtherSign | Announcement | LimitChange
+EVENTS: tuple[type[Event], ...] = (Sighting, OtherSign, Announcement, LimitChange)
+
+
+def to_line(event: Event) -> str:
+    """Return the event as a line of JSON, rounded, keys in a fixed order, without the line end."""
+    row = {field.name: rounded(field.name, getattr(event, field.name)) for field in fields(event)}
+    return json.dumps({"schema": SCHEMA, "type": event.type, **row}, ensure_ascii=False)
+
+
+def rounded(name: str, value: object) -> object:
+    """Round by what a field is: seconds and scores to 4 digits, boxes to 0.1 px. Other values pass through."""
+    if name.endswith("xyxy") and isinstance(value, tuple):
+        return [round(float(edge), 1) for edge in value]
+    if isinstance(value, float):
+        return round(value, 4)
+    return value

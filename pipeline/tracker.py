@@ -1,0 +1,381 @@
+"""Detections of one stream -> tracks: one object through time, its class and score settled by a vote over its life.
+
+Time is PTS in seconds, never a count of frames. A box is predicted by its motion and its growth: what a moving
+camera comes near to grows faster and faster, and leaves the point it drives at by the same law. The tracker knows
+nothing of pixels, of what a class means, or of other streams. It is passive and single-threaded; the `Track`s that it
+hands out are frozen, so sinks may keep them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.detections import Detections
+from pipeline.assignment import assign
+from pipeline.motion import Box, Motion
+
+Boxes = NDArray[np.float32]
+"""float32 (N, 4), x1, y1, x2, y2 in pixels."""
+
+Cost = Callable[[Detections, Detections], NDArray[np.float64]]
+"""(T predicted tracks, N detections) -> float64 (T, N): 0 is a perfect fit, about 1 is one box size off; `inf`
+forbids. The tracks come as `Detections`: the predicted box, the track's score and the class that leads its vote."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerSettings:
+    """How tracks are born, confirmed and ended.
+
+    keep_score: detections below are ignored even by tracks that live. Goes up: tracks of faint objects break; down:
+        stray boxes pull tracks aside
+    reach_sizes: how far from its predicted place, in box sizes, a track takes a detection. Goes up: holds tracks over
+        bumps of the camera; too far up and a track jumps to the sign beside it
+    gap_seconds: how long a confirmed track lives on without a detection. Goes up: one sighting where an obstacle
+        hides the sign for longer; a sign that was lost for good is told later
+    tentative_gap_seconds: the same before confirmation. Goes up: flickering objects get confirmed, false alarms too
+    confirm_hits: detections at or above the threshold that make a track real. Goes up: fewer false sightings, signs
+        are announced later, and short-seen ones never
+    confirm_seconds: the least time from the first to the last of those. Goes up: as above, and glints of a moment die
+    confirm_score: the least score of the vote, 0 to 1. Goes up: fewer false sightings, faint signs are lost
+    confirm_margin: the least lead of the winning class over all others that might be meant (all classes that are
+        none of the known ones count as one), as a share of the vote, 0 to 1. Goes up: fewer wrong classes, later
+    confirm_side_px: the least size that one of the hits has, as the square root of its area. Goes up: fewer
+        mistaken far signs, later announcements
+    """
+
+    keep_score: float = 0.1
+    reach_sizes: float = 0.7
+    gap_seconds: float = 1.0
+    tentative_gap_seconds: float = 0.35
+    confirm_hits: int = 4
+    confirm_seconds: float = 0.15
+    confirm_score: float = 0.75
+    confirm_margin: float = 0.4
+    confirm_side_px: float = 14.0
+
+    def __post_init__(self) -> None:
+        for name in ("keep_score", "confirm_score", "confirm_margin"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
+        for name in ("reach_sizes", "gap_seconds", "tentative_gap_seconds"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be more than 0, got {getattr(self, name)}")
+        for name in ("confirm_hits", "confirm_seconds", "confirm_side_px"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The box that the most can be read from: xyxy in pixels, when, and the detection's score."""
+
+    xyxy: Box
+    pts_seconds: float
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One object as it stands at one frame (a snapshot: the next frame brings another).
+
+    id: 1, 2, 3, ... within a stream
+    class_id, score: the class that leads the vote so far, and the vote's score, 0 to 1
+    xyxy: the box at this frame, pixels; a prediction where `is_bridged`
+    start_seconds, end_seconds: PTS of the first and the last detection
+    passes_in_seconds: the earliest likely time until it has left the picture or is beside the camera; `inf` where it
+        does not come nearer
+    """
+
+    id: int
+    state: Literal["tentative", "confirmed", "ended"]
+    class_id: int
+    score: float
+    xyxy: Box
+    is_bridged: bool
+    start_seconds: float
+    end_seconds: float
+    passes_in_seconds: float
+    best: Best
+
+
+class Tracker:
+    """One stream's tracks.
+
+    Per frame: `predicted` tells where to look, `update` takes what was found and returns the tracks that live, `ended`
+    what has ended since it was last asked. `finish` ends the rest.
+
+    threshold: detections at or above begin tracks and count for confirmation. Goes up: fewer false tracks, later births
+    known_classes: class ids below are signs with a meaning; those from here on are one group, "other", in the vote
+    cost: how badly a detection fits a track (see `Cost`); one of your own may weigh colour or embeddings
+    """
+
+    def __init__(
+        self,
+        settings: TrackerSettings | None = None,
+        *,
+        threshold: float = 0.5,
+        known_classes: int = 43,
+        cost: Cost | None = None,
+    ) -> None:
+        self._settings = settings or TrackerSettings()
+        self._threshold = threshold
+        self._known_classes = known_classes
+        self._cost = cost or distance_cost
+        self._lives: list[_Life] = []
+        self._ended: list[Track] = []
+        self._born = 0
+        self._pts_seconds: float | None = None
+        self._size_wh = (0, 0)
+
+    def predicted(self, pts_seconds: float) -> Boxes:
+        """Return where the living tracks should be at that time: float32 (N, 4), also outside of the picture."""
+        return np.array([life.motion.box_at(pts_seconds) for life in self._lives], np.float32).reshape(-1, 4)
+
+    def update(self, detections: Detections, *, pts_seconds: float, size_wh: tuple[int, int]) -> list[Track]:
+        """Take one frame's detections and return the tracks that live, the oldest first.
+
+        A jump of the clock (backwards, or forwards by more than any gap that is bridged) and a new picture size end
+        all tracks: what follows is another scene.
+        """
+        if self._is_cut(pts_seconds, size_wh):
+            self._end(self._lives)
+        self._pts_seconds, self._size_wh = pts_seconds, size_wh
+        for life in self._lives:
+            life.move(pts_seconds)
+        detections = detections[detections.score >= self._settings.keep_score]
+        self._bear(detections[self._associate(detections)], pts_seconds)
+        self._end([life for life in self._lives if self._is_over(life)])
+        for life in self._lives:
+            life.is_confirmed = life.is_confirmed or self._is_convincing(life)
+        return [life.snapshot(size_wh) for life in self._lives]
+
+    def ended(self) -> list[Track]:
+        """Return the confirmed tracks that ended since this was last called."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def finish(self) -> list[Track]:
+        """End all tracks (the stream is over) and return those that `ended` has not given yet."""
+        self._end(self._lives)
+        return self.ended()
+
+    def _is_cut(self, pts_seconds: float, size_wh: tuple[int, int]) -> bool:
+        if self._pts_seconds is None:
+            return False
+        return size_wh != self._size_wh or not 0 < pts_seconds - self._pts_seconds <= self._settings.gap_seconds
+
+    def _associate(self, detections: Detections) -> NDArray[np.int64]:
+        """Give each track its detection; return the rows that none took and that lie on none that was taken."""
+        if not self._lives or not len(detections):
+            return np.arange(len(detections))
+        predicted = Detections(
+            np.array([life.xyxy for life in self._lives], np.float32),
+            np.array([life.vote.score for life in self._lives], np.float32),
+            np.array([life.vote.class_id for life in self._lives], np.int64),
+        )
+        reach = self._settings.reach_sizes + np.minimum([life.motion.doubt_sizes for life in self._lives], _MOST_DOUBT)
+        pairs = assign(self._cost(predicted, detections), reach)
+        for row, column in pairs:
+            self._take(self._lives[row], detections, column)
+        columns = [column for _, column in pairs]
+        free = np.setdiff1d(np.arange(len(detections)), columns)
+        covered = _covered(detections.xyxy[free], detections.xyxy[columns])
+        return np.asarray(free[covered.max(axis=1, initial=0) < _DOUBLE], np.int64)
+
+    def _bear(self, detections: Detections, pts_seconds: float) -> None:
+        for row in np.flatnonzero(detections.score >= self._threshold).tolist():
+            self._born += 1
+            life = _Life(
+                self._born,
+                _box(detections, row),
+                pts_seconds=pts_seconds,
+                height=self._size_wh[1],
+                vote=_Vote(self._known_classes),
+            )
+            self._take(life, detections, row)
+            self._lives.append(life)
+
+    def _take(self, life: _Life, detections: Detections, row: int) -> None:
+        score = float(detections.score[row])
+        life.take(
+            _box(detections, row),
+            class_id=int(detections.class_id[row]),
+            score=score,
+            is_sure=score >= self._threshold,
+            size_wh=self._size_wh,
+        )
+
+    def _is_over(self, life: _Life) -> bool:
+        """A track is over when its gap is too long, or when it is expected to have left the picture."""
+        if not life.is_bridged:
+            return False
+        settings = self._settings
+        gap = settings.gap_seconds if life.is_confirmed else settings.tentative_gap_seconds
+        x, y = (life.xyxy[0] + life.xyxy[2]) / 2, (life.xyxy[1] + life.xyxy[3]) / 2
+        is_inside = 0 <= x <= self._size_wh[0] and 0 <= y <= self._size_wh[1]
+        return not is_inside or life.pts_seconds - life.end_seconds > gap
+
+    def _is_convincing(self, life: _Life) -> bool:
+        settings = self._settings
+        return (
+            life.sure_hits >= settings.confirm_hits
+            and life.sure_seconds >= settings.confirm_seconds
+            and life.side_px >= settings.confirm_side_px
+            and life.vote.score >= settings.confirm_score
+            and life.vote.margin >= settings.confirm_margin
+        )
+
+    def _end(self, over: list[_Life]) -> None:
+        ids = {life.id for life in over}
+        self._ended += [life.snapshot(self._size_wh, is_over=True) for life in over if life.is_confirmed]
+        self._lives = [life for life in self._lives if life.id not in ids]
+
+
+def distance_cost(predicted: Detections, found: Detections) -> NDArray[np.float64]:
+    """Distance of the centres in box sizes, plus half the log of the sizes' ratio, plus 0.2 for another class.
+
+    Distance rather than IoU: one bump of the road moves a sign of 16 px out of its box, and all IoUs are then 0 alike.
+    The class counts for little, so that a track survives its flicker and yet two signs on one post do not swap.
+    """
+    centre_a, size_a = _centres_and_sizes(predicted)
+    centre_b, size_b = _centres_and_sizes(found)
+    size = np.sqrt(size_a[:, None] * size_b)
+    distance = np.linalg.norm(centre_a[:, None] - centre_b, axis=2) / size
+    ratio = np.abs(np.log(size_a[:, None] / size_b))
+    is_other = predicted.class_id[:, None] != found.class_id
+    return np.asarray(distance + 0.5 * ratio + 0.2 * is_other, np.float64)
+
+
+# A lost track's reach grows with its doubt, but never beyond this: three sizes away stands another sign.
+_MOST_DOUBT = 2.0
+# The share of a box that may lie on another's before it is a second box on the same sign.
+_DOUBLE = 0.5
+
+
+class _Vote:
+    """The class of one object by its detections, each with the weight of its score.
+
+    Every known class stands for itself; all classes from `known_classes` on stand together as one rival, for what
+    matters is whether a sign is one of the known ones.
+    """
+
+    def __init__(self, known_classes: int) -> None:
+        self._known_classes = known_classes
+        self._weights: dict[int, float] = {}  # a class's sum of scores
+        self._party_weights: dict[int, float] = {}
+        self._party_squares: dict[int, float] = {}  # a party's sum of squared scores
+
+    def add(self, class_id: int, score: float) -> None:
+        party = self._party(class_id)
+        self._weights[class_id] = self._weights.get(class_id, 0.0) + score
+        self._party_weights[party] = self._party_weights.get(party, 0.0) + score
+        self._party_squares[party] = self._party_squares.get(party, 0.0) + score * score
+
+    @property
+    def class_id(self) -> int:
+        leader = _heaviest(self._party_weights)
+        return _heaviest({c: weight for c, weight in self._weights.items() if self._party(c) == leader})
+
+    @property
+    def score(self) -> float:
+        """The mean score of the leader's detections, weighted by score; those of its rivals count as 0."""
+        return self._party_squares[_heaviest(self._party_weights)] / sum(self._party_weights.values())
+
+    @property
+    def margin(self) -> float:
+        """The leader's share of the vote less its strongest rival's, 0 to 1."""
+        first, second, *_ = [*sorted(self._party_weights.values(), reverse=True), 0.0]
+        return (first - second) / sum(self._party_weights.values())
+
+    def _party(self, class_id: int) -> int:
+        return min(class_id, self._known_classes)
+
+
+class _Life:
+    """What the tracker keeps of one object."""
+
+    def __init__(self, number: int, box: Box, *, pts_seconds: float, height: int, vote: _Vote) -> None:
+        self.id = number
+        self.vote = vote
+        self.motion = Motion(box, pts_seconds=pts_seconds, height=height)
+        self.is_confirmed = False
+        self.is_bridged = False
+        self.xyxy = box
+        self.pts_seconds = self.start_seconds = self.end_seconds = pts_seconds
+        self.sure_hits = 0
+        self.sure_seconds = 0.0
+        self.side_px = 0.0
+        self._sure_since: float | None = None
+        self._best = Best(box, pts_seconds, 0.0)
+        self._best_worth = 0.0
+
+    def move(self, pts_seconds: float) -> None:
+        """Go on to the next frame; until `take` is called, the box there is a prediction."""
+        self.motion.move(pts_seconds)
+        self.xyxy = self.motion.box
+        self.pts_seconds = pts_seconds
+        self.is_bridged = True
+
+    def take(self, box: Box, *, class_id: int, score: float, is_sure: bool, size_wh: tuple[int, int]) -> None:
+        """Take this frame's detection."""
+        if self.is_bridged:
+            self.motion.correct(box)
+        self.xyxy = box
+        self.is_bridged = False
+        self.end_seconds = self.pts_seconds
+        self.vote.add(class_id, score)
+        side = math.sqrt(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))
+        if is_sure:
+            self._sure_since = self.pts_seconds if self._sure_since is None else self._sure_since
+            self.sure_hits += 1
+            self.sure_seconds = self.pts_seconds - self._sure_since
+            self.side_px = max(self.side_px, side)
+        is_whole = box[0] > 0 and box[1] > 0 and box[2] < size_wh[0] and box[3] < size_wh[1]
+        worth = score * side * (1.0 if is_whole else 0.5)
+        if worth > self._best_worth:
+            self._best, self._best_worth = Best(box, self.pts_seconds, score), worth
+
+    def snapshot(self, size_wh: tuple[int, int], *, is_over: bool = False) -> Track:
+        return Track(
+            id=self.id,
+            state="ended" if is_over else "confirmed" if self.is_confirmed else "tentative",
+            class_id=self.vote.class_id,
+            score=self.vote.score,
+            xyxy=self.xyxy,
+            is_bridged=self.is_bridged,
+            start_seconds=self.start_seconds,
+            end_seconds=self.end_seconds,
+            passes_in_seconds=0.0 if is_over else self.motion.passes_in_seconds(size_wh),
+            best=self._best,
+        )
+
+
+def _heaviest(weights: dict[int, float]) -> int:
+    """Return the key of the greatest weight; of equal ones the lowest, so that runs agree."""
+    return min(weights, key=lambda key: (-weights[key], key))
+
+
+def _centres_and_sizes(detections: Detections) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the centres (N, 2) and the roots of the areas (N,), at least 1 px."""
+    low, high = detections.xyxy[:, :2].astype(np.float64), detections.xyxy[:, 2:].astype(np.float64)
+    return (low + high) / 2, np.sqrt(np.maximum(high - low, 1.0).prod(axis=1))
+
+
+def _covered(boxes: Boxes, others: Boxes) -> NDArray[np.float32]:
+    """Return the share of the smaller box of each pair that lies on the other: float32 (N, M), 0 to 1."""
+    low = np.maximum(boxes[:, None, :2], others[:, :2])
+    high = np.minimum(boxes[:, None, 2:], others[:, 2:])
+    common = np.maximum(high - low, 0).prod(axis=2)
+    area, other_area = (np.maximum(b[:, 2:] - b[:, :2], 1).prod(axis=1) for b in (boxes, others))
+    return np.asarray(common / np.minimum(area[:, None], other_area), np.float32)
+
+
+def _box(detections: Detections, row: int) -> Box:
+    x1, y1, x2, y2 = detections.xyxy[row].tolist()
+    return x1, y1, x2, y2
