@@ -16,7 +16,7 @@ def assign(cost: NDArray[np.float64], reach: NDArray[np.float64]) -> list[tuple[
     no account for the tens of tracks that a picture holds, and, unlike taking the cheapest pair first, right for rows
     of equal things that all move by half their distance.
     """
-    allowed = cost <= reach[:, None]
+    allowed = np.isfinite(cost) & (cost <= reach[:, None])
     rows, columns = np.flatnonzero(allowed.any(axis=1)), np.flatnonzero(allowed.any(axis=0))
     if not len(rows):
         return []

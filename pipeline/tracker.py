@@ -55,7 +55,7 @@ class TrackerSettings:
     tentative_gap_seconds: float = 0.35
     confirm_hits: int = 4
     confirm_seconds: float = 0.15
-    confirm_score: float = 0.75
+    confirm_score: float = 0.7
     confirm_margin: float = 0.4
     confirm_side_px: float = 14.0
 
@@ -149,7 +149,7 @@ class Tracker:
         for life in self._lives:
             life.move(pts_seconds)
         detections = detections[detections.score >= self._settings.keep_score]
-        self._bear(detections[self._associate(detections)], pts_seconds)
+        self._bear(self._associate(detections), pts_seconds)
         self._end([life for life in self._lives if self._is_over(life)])
         for life in self._lives:
             life.is_confirmed = life.is_confirmed or self._is_convincing(life)
@@ -170,10 +170,10 @@ class Tracker:
             return False
         return size_wh != self._size_wh or not 0 < pts_seconds - self._pts_seconds <= self._settings.gap_seconds
 
-    def _associate(self, detections: Detections) -> NDArray[np.int64]:
-        """Give each track its detection; return the rows that none took and that lie on none that was taken."""
+    def _associate(self, detections: Detections) -> Detections:
+        """Give each track its detection; return those that none took."""
         if not self._lives or not len(detections):
-            return np.arange(len(detections))
+            return detections
         predicted = Detections(
             np.array([life.xyxy for life in self._lives], np.float32),
             np.array([life.vote.score for life in self._lives], np.float32),
@@ -183,13 +183,17 @@ class Tracker:
         pairs = assign(self._cost(predicted, detections), reach)
         for row, column in pairs:
             self._take(self._lives[row], detections, column)
-        columns = [column for _, column in pairs]
-        free = np.setdiff1d(np.arange(len(detections)), columns)
-        covered = _covered(detections.xyxy[free], detections.xyxy[columns])
-        return np.asarray(free[covered.max(axis=1, initial=0) < _DOUBLE], np.int64)
+        is_free = np.ones(len(detections), bool)
+        is_free[[column for _, column in pairs]] = False
+        return detections[is_free]
 
     def _bear(self, detections: Detections, pts_seconds: float) -> None:
-        for row in np.flatnonzero(detections.score >= self._threshold).tolist():
+        """Begin tracks, the surest first, except for a second box on a sign that has one in this frame."""
+        for row in np.argsort(-detections.score, kind="stable").tolist():
+            seen = np.array([life.xyxy for life in self._lives if not life.is_bridged], np.float32).reshape(-1, 4)
+            is_double = _covered(detections.xyxy[row], seen).max(initial=0) > _DOUBLE
+            if detections.score[row] < self._threshold or is_double:
+                continue
             self._born += 1
             life = _Life(
                 self._born,
@@ -367,13 +371,12 @@ def _centres_and_sizes(detections: Detections) -> tuple[NDArray[np.float64], NDA
     return (low + high) / 2, np.sqrt(np.maximum(high - low, 1.0).prod(axis=1))
 
 
-def _covered(boxes: Boxes, others: Boxes) -> NDArray[np.float32]:
-    """Return the share of the smaller box of each pair that lies on the other: float32 (N, M), 0 to 1."""
-    low = np.maximum(boxes[:, None, :2], others[:, :2])
-    high = np.minimum(boxes[:, None, 2:], others[:, 2:])
-    common = np.maximum(high - low, 0).prod(axis=2)
-    area, other_area = (np.maximum(b[:, 2:] - b[:, :2], 1).prod(axis=1) for b in (boxes, others))
-    return np.asarray(common / np.minimum(area[:, None], other_area), np.float32)
+def _covered(box: NDArray[np.float32], others: Boxes) -> NDArray[np.float32]:
+    """Return how much of the smaller of the two boxes is common to both, for each other box: float32 (N,), 0 to 1."""
+    sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
+    areas = np.maximum(others[:, 2:] - others[:, :2], 1).prod(axis=1)
+    smaller = np.minimum(areas, np.maximum(box[2:] - box[:2], 1).prod())
+    return np.asarray(np.maximum(sides, 0).prod(axis=1) / smaller, np.float32)
 
 
 def _box(detections: Detections, row: int) -> Box:

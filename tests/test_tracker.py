@@ -1,0 +1,219 @@
+"""One sign gives one track, in little worlds."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from detectors.detections import Detections
+from pipeline.tracker import Track, Tracker, TrackerSettings, distance_cost
+from tests.worlds import FPS, SIZE_WH, Sign, detections, found, times
+
+Change = Callable[[int, Detections], Detections]
+
+
+def follow(
+    signs: Sequence[Sign],
+    seconds: float = 3.0,
+    *,
+    change: Change | None = None,
+    fps: float = FPS,
+    settings: TrackerSettings | None = None,
+    skip: Sequence[tuple[float, float]] = (),
+) -> tuple[list[Track], list[list[Track]]]:
+    """Track a world; return the ended tracks and, per frame, those that lived."""
+    tracker = Tracker(settings)
+    lives, ended = [], []
+    for index, now in enumerate(times(seconds, fps)):
+        if any(start <= now < end for start, end in skip):
+            continue
+        seen = detections(signs, now)
+        lives.append(tracker.update(change(index, seen) if change else seen, pts_seconds=now, size_wh=SIZE_WH))
+        ended += tracker.ended()
+    return ended + tracker.finish(), lives
+
+
+def jitter(pixels: float) -> Change:
+    """Move every edge by noise, as a real detector does."""
+    rng = np.random.default_rng(1)
+
+    def change(index: int, seen: Detections) -> Detections:
+        noise = rng.normal(0, pixels, seen.xyxy.shape).astype(np.float32)
+        return replace(seen, xyxy=seen.xyxy + noise)
+
+    return change
+
+
+def shake(pixels: float) -> Change:
+    """Move the whole picture up and down, as a bad road does."""
+
+    def change(index: int, seen: Detections) -> Detections:
+        offset = np.array([0, 1, 0, 1], np.float32) * np.float32(pixels * np.sin(index * 1.1))
+        return replace(seen, xyxy=seen.xyxy + offset)
+
+    return change
+
+
+def lose(frames: Callable[[int], bool]) -> Change:
+    return lambda index, seen: Detections.empty() if frames(index) else seen
+
+
+def flicker(other: int, every: int) -> Change:
+    """Call the sign something else in every so many-th frame."""
+
+    def change(index: int, seen: Detections) -> Detections:
+        return replace(seen, class_id=np.full_like(seen.class_id, other)) if index % every == 0 else seen
+
+    return change
+
+
+def add(class_id: int, score: float, at: Callable[[Detections], np.ndarray]) -> Change:
+    """Add a second detection wherever there is a first one."""
+
+    def change(index: int, seen: Detections) -> Detections:
+        if not len(seen):
+            return seen
+        second = found([tuple(at(seen).tolist())], [class_id], [score])
+        return Detections.concat([seen, second])
+
+    return change
+
+
+NEAR = Sign(2, z=38)
+TWO_ON_A_POST = [Sign(2, y=-1.9, z=38), Sign(13, y=-1.05, z=38)]
+TWO_ALIKE = [Sign(2, x=3.0, z=38), Sign(2, x=4.0, z=39)]
+
+
+@pytest.mark.parametrize(
+    ("signs", "options", "classes", "remark"),
+    [
+        ([], {}, [], "an empty road"),
+        ([NEAR], {}, [2], "it approaches and passes"),
+        ([NEAR], {"fps": 10}, [2], "the same at 10 frames a second"),
+        ([NEAR], {"fps": 60}, [2], "the same at 60 frames a second"),
+        ([NEAR], {"change": jitter(1.0)}, [2], "its edges jitter by a pixel"),
+        ([NEAR], {"change": shake(6.0)}, [2], "the picture shakes"),
+        ([NEAR], {"change": lose(lambda i: i % 2 == 1)}, [2], "found in every other frame"),
+        ([NEAR], {"change": lose(lambda i: 25 <= i < 45)}, [2], "gone for 0.8 s"),
+        ([replace(NEAR, hidden=((1.2, 1.9),))], {"fps": 60}, [2], "a lamp post before it for 0.7 s"),
+        ([NEAR], {"change": flicker(1, 4)}, [2], "every fourth frame says 30"),
+        ([NEAR], {"change": flicker(1, 2)}, [], "50 and 30 by turns: nobody knows, nothing is told"),
+        ([NEAR], {"change": flicker(43, 3)}, [], "one frame in three calls it none of the known"),
+        ([Sign(43, z=38)], {}, [43], "a sign that is none of the known ones"),
+        (TWO_ON_A_POST, {}, [2, 13], "two signs on one post"),
+        (TWO_ON_A_POST, {"change": shake(6.0)}, [2, 13], "two signs on one post on a bad road"),
+        (TWO_ON_A_POST, {"fps": 10}, [2, 13], "two signs on one post at 10 frames a second"),
+        (TWO_ALIKE, {}, [2, 2], "two of the same side by side"),
+        ([Sign(2, z=30), Sign(2, z=52)], {}, [2, 2], "the same again 22 m on"),
+        ([Sign(2, x=-4, z=38), Sign(2, x=4, z=38)], {}, [2, 2], "one on each side of the road"),
+        ([NEAR], {"change": add(2, 0.8, lambda d: d.xyxy[0] + np.array([1, 1, -2, -2]))}, [2], "a second box within"),
+        ([NEAR], {"change": add(14, 0.45, lambda d: d.xyxy[0] + 60)}, [2], "a faint stray box is not even begun"),
+        ([NEAR], {"change": lose(lambda i: i not in (10, 30, 50))}, [], "three glimpses are no sign"),
+        ([NEAR], {"change": lose(lambda i: i not in (40, 41, 42))}, [], "a flash of three frames is no sign"),
+    ],
+)
+def test_one_sign_one_track(signs: list[Sign], options: dict, classes: list[int], remark: str) -> None:
+    ended, _ = follow(signs, 4.5, **options)
+    assert sorted(t.class_id for t in ended) == classes, remark
+    assert all(t.state == "ended" for t in ended)
+
+
+def test_a_track_knows_its_life() -> None:
+    (track,), lives = follow([NEAR])
+    assert track.id == 1
+    assert track.start_seconds == 0.0
+    assert track.end_seconds == pytest.approx(NEAR.passes_at, abs=1.5 / FPS)
+    assert track.score == pytest.approx(0.95)
+    assert track.best.xyxy == pytest.approx(NEAR.xyxy(track.best.pts_seconds), abs=0.01)
+    assert track.best.pts_seconds > track.end_seconds - 0.2, "an approaching sign is best seen last"
+    states = [t.state for frame in lives for t in frame]
+    first = states.index("confirmed")
+    assert set(states[first:]) == {"confirmed"}
+    side = [t.xyxy[2] - t.xyxy[0] for frame in lives for t in frame]
+    assert side[first - 1] < TrackerSettings().confirm_side_px <= side[first], (
+        "it is believed as soon as it is large enough"
+    )
+
+
+def test_a_gap_is_bridged_where_the_sign_is() -> None:
+    _, lives = follow([NEAR], change=lose(lambda i: 30 <= i < 42))
+    for index in range(30, 42):
+        (track,) = lives[index]
+        assert track.is_bridged
+        true = NEAR.xyxy(index / FPS)
+        assert true is not None
+        side = true[2] - true[0]
+        assert track.xyxy == pytest.approx(true, abs=0.25 * side), f"frame {index}: perspective is foretold"
+
+
+def test_predicted_boxes_lead_the_verifier() -> None:
+    tracker = Tracker()
+    for now in times(1.0):
+        tracker.update(detections([NEAR], now), pts_seconds=now, size_wh=SIZE_WH)
+    assert tracker.predicted(1.0)[0] == pytest.approx(NEAR.xyxy(1.0), abs=0.5)
+    assert tracker.predicted(1.0).dtype == np.float32
+    assert Tracker().predicted(0.0).shape == (0, 4)
+
+
+@pytest.mark.parametrize(("fps", "jitter_px"), [(10, 0.3), (25, 0.3), (60, 0.3), (25, 0.8)])
+def test_passing_is_foretold_early_rather_than_late(fps: float, jitter_px: float) -> None:
+    _, lives = follow([NEAR], fps=fps, change=jitter(jitter_px))
+    for now, tracks in zip(times(3.0, fps), lives, strict=True):
+        left = NEAR.passes_at - now
+        if tracks and 0.3 < left < 1.5:
+            assert 0.4 * left < tracks[0].passes_in_seconds < left + 0.15, f"at {now:.2f} s"
+
+
+def test_a_parked_camera_never_passes() -> None:
+    tracker = Tracker()
+    for now in times(3.0):
+        (track,) = tracker.update(found([(100, 50, 130, 80)], [2], [0.9]), pts_seconds=now, size_wh=SIZE_WH)
+    assert track.passes_in_seconds > 4
+
+
+@pytest.mark.parametrize(
+    ("now", "size_wh", "remark"),
+    [
+        (0.5, SIZE_WH, "the clock goes back"),
+        (7.0, SIZE_WH, "the clock jumps ahead"),
+        (1.0, (1280, 768), "the picture has another size"),
+    ],
+)
+def test_a_cut_ends_all_tracks(now: float, size_wh: tuple[int, int], remark: str) -> None:
+    tracker = Tracker()
+    box = found([(100, 50, 130, 80)], [2], [0.9])
+    for before in times(1.0):
+        tracker.update(box, pts_seconds=before, size_wh=SIZE_WH)
+    (after,) = tracker.update(box, pts_seconds=now, size_wh=size_wh)
+    assert after.id == 2, remark
+    assert [t.id for t in tracker.ended()] == [1], remark
+
+
+def test_the_vote_is_by_score_and_known_classes_stand_alone() -> None:
+    """Two sure looks outweigh three doubtful ones; two other kinds of sign together outweigh a known one."""
+    cases = [([(2, 0.9), (2, 0.9), (1, 0.5), (1, 0.5), (1, 0.5)], 2), ([(2, 0.8), (43, 0.6), (44, 0.5)], 43)]
+    for looks, winner in cases:
+        tracker = Tracker()
+        for index, (class_id, score) in enumerate(looks):
+            box = found([(100, 50, 130, 80)], [class_id], [score])
+            (track,) = tracker.update(box, pts_seconds=index / FPS, size_wh=SIZE_WH)
+        assert track.class_id == winner
+
+
+def test_the_cost_is_an_extension_point() -> None:
+    """A cost that forbids every pair makes every detection a track of its own."""
+    tracker = Tracker(cost=lambda predicted, seen: np.full((len(predicted), len(seen)), np.inf))
+    box = found([(100, 50, 130, 80)], [2], [0.9])
+    for index in range(3):
+        tracks = tracker.update(box, pts_seconds=index / FPS, size_wh=SIZE_WH)
+    assert [t.id for t in tracks] == [1, 2, 3]
+    assert distance_cost(box, box).shape == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"confirm_score": 1.5}, {"gap_seconds": 0.0}, {"confirm_hits": -1}, {"reach_sizes": -0.1}]
+)
+def test_settings_that_cannot_be(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(wrong))):
+        TrackerSettings(**wrong)  # type: ignore[arg-type]
