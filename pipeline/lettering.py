@@ -61,6 +61,9 @@ _AT_CHARACTERS = re.compile(r"(?:[!-~\xa0\u202f]+|[（「『]*.)[、。，．：
 _BREAKS = {"ja": _AT_CHARACTERS, "zh": _AT_CHARACTERS}
 """Where a line may break. Thai has no spaces between words either, but breaks between words alone: it shrinks."""
 
+_OVERSAMPLED = (
+    4  # drawn larger and averaged: at the size itself hinting rounds each advance, and small words fall apart
+)
 _ASCENT, _DESCENT = 0.97, 0.25  # of the size: É and g fit, and capitals stand in the middle. Stacked marks take more.
 _SMALLEST = 0.72  # a block may shrink to this part of the size asked for, before it is cut
 
@@ -93,22 +96,22 @@ def line(text: str, *, lang: str, size: int, colour: Colour = WHITE, weight: int
     size: pixels of the em square; capitals are 0.71 of it
     weight: 400 regular to 700 bold; higher is heavier
     """
-    set_runs = [(run, _font(run.face, size, weight)) for run in runs(text, lang=lang, weight=weight)]
-    width, above, below = 0.0, _ASCENT * size, _DESCENT * size
-    left = right = 0.0
+    scale = _OVERSAMPLED
+    set_runs = [(run, _font(run.face, size * scale, weight)) for run in runs(text, lang=lang, weight=weight)]
+    above, below = _ASCENT * size * scale, _DESCENT * size * scale
+    x = left = right = 0.0
     for run, font in set_runs:
         box = font.getbbox(run.text, anchor="ls", direction=run.direction, language=lang)
-        left, right = min(left, width + box[0]), max(right, width + box[2])
+        left, right = min(left, x + box[0]), max(right, x + box[2])
         above, below = max(above, -box[1]), max(below, box[3])
-        width += font.getlength(run.text, direction=run.direction, language=lang)
-        right = max(right, width)
-    origin, baseline = int(np.ceil(-left)), int(np.ceil(above))
-    mask = Image.new("L", (max(1, origin + int(np.ceil(right))), baseline + int(np.ceil(below))))
+        x += font.getlength(run.text, direction=run.direction, language=lang)
+    origin, baseline = _whole(-left), _whole(above)
+    mask = Image.new("L", (max(scale, origin + _whole(max(right, x))), baseline + _whole(below)))
     draw, x = ImageDraw.Draw(mask), float(origin)
     for run, font in set_runs:
         draw.text((x, baseline), run.text, 255, font, anchor="ls", direction=run.direction, language=lang)
         x += font.getlength(run.text, direction=run.direction, language=lang)
-    return _coloured(np.asarray(mask), colour)
+    return _coloured(np.asarray(mask.reduce(scale)), colour)
 
 
 @lru_cache(maxsize=128)
@@ -135,10 +138,11 @@ def block(
 
 def width_of(text: str, *, lang: str, size: int, weight: int = 600) -> float:
     """Return the advance of a line in pixels."""
-    return sum(
-        _font(run.face, size, weight).getlength(run.text, direction=run.direction, language=lang)
+    advances = (
+        _font(run.face, size * _OVERSAMPLED, weight).getlength(run.text, direction=run.direction, language=lang)
         for run in runs(text, lang=lang, weight=weight)
     )
+    return sum(advances) / _OVERSAMPLED
 
 
 @lru_cache(maxsize=64)
@@ -288,6 +292,11 @@ def _shortened(text: str, lang: str, size: int, weight: int, max_width: int) -> 
         0,
     )
     return text[:kept].rstrip() + "…"
+
+
+def _whole(pixels: float) -> int:
+    """Round up to whole pixels of the bitmap, given in those that it is drawn in."""
+    return int(np.ceil(pixels / _OVERSAMPLED)) * _OVERSAMPLED
 
 
 def _coloured(mask: NDArray[np.uint8], colour: Colour) -> Bitmap:

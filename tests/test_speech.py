@@ -1,0 +1,126 @@
+"""Speech: whole sentences in order, nobody waits, and where it cannot be had it is said once and goes on as text."""
+
+import logging
+import shutil
+import stat
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.road.speech import Speaker, find_voice
+
+VOICES = """\
+Pty Language       Age/Gender VoiceName          File                 Other Languages
+ 5  cmn             --/M      Chinese_(Mandarin) sit/cmn
+ 5  de              --/M      German             gmw/de
+ 5  en-us           --/M      English_(America)  gmw/en-US
+ 5  ja              --/M      Japanese           jpx/ja
+ 5  nb              --/M      Norwegian_Bokmål   gmq/nb
+ 5  pt              --/M      Portuguese         roa/pt
+ 5  pt-br           --/M      Portuguese_(Brazil) roa/pt-BR
+ 5  piqd            --/M      Klingon            art/piqd
+"""
+
+
+def _program(folder: Path, *, seconds_a_line: float = 0.0, has_sound: bool = True) -> str:
+    """Write a stand-in for espeak-ng that notes when it begins and ends each line."""
+    path = folder / "speak"
+    path.write_text(f"""#!{sys.executable}
+import sys, time
+if "--voices" in sys.argv:
+    print({VOICES!r})
+elif "-x" in sys.argv:
+    print("(en)tS'aIni:z(ja)l'et@" if "ja" in sys.argv else "tsaI")
+elif sys.argv[-1] == " ":
+    print("" if {has_sound} else "error: No such file or directory", file=sys.stderr)
+else:
+    for line in sys.stdin:
+        with open({str(folder / "said")!r}, "a") as said:
+            print("begin", line.strip(), file=said, flush=True)
+            time.sleep({seconds_a_line})
+            print("end", line.strip(), file=said, flush=True)
+""")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def test_sentences_are_spoken_whole_and_in_order_and_nobody_waits(tmp_path: Path) -> None:
+    started = time.monotonic()
+    speaker = Speaker("de", program=_program(tmp_path, seconds_a_line=0.3))
+    ready = time.monotonic()
+    assert speaker.say("Stopp")
+    assert speaker.say("Vorfahrt\ngewähren")
+    waited = time.monotonic() - ready
+    speaker.close()
+    assert (tmp_path / "said").read_text().splitlines() == [
+        "begin Stopp",
+        "end Stopp",
+        "begin Vorfahrt gewähren",
+        "end Vorfahrt gewähren",
+    ]
+    assert waited < 0.1
+    assert time.monotonic() - started > 0.6, "the last sentence was cut off"
+
+
+def test_what_would_come_too_late_is_left_out(tmp_path: Path) -> None:
+    with Speaker("de", program=_program(tmp_path)) as speaker:
+        heard = [speaker.say("Überholverbot für Kraftfahrzeuge über 3,5 t") for _ in range(5)]
+    assert heard == [True, True, False, False, False]
+
+
+def test_a_program_that_has_ended_stops_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    speaker = Speaker("de", program=_program(tmp_path))
+    assert speaker._process is not None
+    speaker._process.kill()
+    speaker._process.wait()
+    assert [speaker.say("eins"), speaker.say("zwei")] == [False, False]
+    speaker.close()
+    assert len([r for r in caplog.records if r.levelno == logging.WARNING]) == 1
+
+
+@pytest.mark.parametrize(
+    ("lang", "has_sound", "expected", "remark"),
+    [
+        ("de", False, "no sound", "without a sound device"),
+        ("ga", True, "no voice for ga", "no voice, and no other language instead"),
+        ("da", True, "no voice for da", "Danish is not read by a Norwegian"),
+        ("ja", True, "cannot read", "a voice that spells characters in English"),
+    ],
+)
+def test_what_cannot_be_spoken_is_said_once(
+    lang: str, has_sound: bool, expected: str, remark: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with Speaker(lang, program=_program(tmp_path, has_sound=has_sound)) as speaker:
+        assert not speaker.say("50"), remark
+        assert not speaker.say("60"), remark
+    assert [r for r in caplog.records if expected in r.getMessage()] == caplog.records
+    assert len(caplog.records) == 1
+
+
+def test_without_the_program_it_says_what_to_install(caplog: pytest.LogCaptureFixture) -> None:
+    assert find_voice("de", program="no-such-program") is None
+    assert "apt install espeak-ng" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("lang", "voice"),
+    [
+        ("de", "de"),
+        ("de-AT", "de"),
+        ("zh-Hans", "cmn"),
+        ("nb", "nb"),
+        ("en", "en-us"),
+        ("pt-BR", "pt-br"),
+        ("pt", "pt"),
+    ],
+)
+def test_voice_of_a_language(lang: str, voice: str, tmp_path: Path) -> None:
+    assert find_voice(lang, program=_program(tmp_path)) == voice
+
+
+@pytest.mark.skipif(shutil.which("espeak-ng") is None, reason="espeak-ng is optional and not installed here")
+@pytest.mark.parametrize(("lang", "voice"), [("de", "de"), ("uk", "uk"), ("he", "he"), ("sr", "sr"), ("ga", "ga")])
+def test_voices_of_the_real_program(lang: str, voice: str) -> None:
+    assert find_voice(lang) == voice
