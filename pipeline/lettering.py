@@ -16,6 +16,7 @@ from functools import lru_cache
 from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from babel import Locale
@@ -116,11 +117,21 @@ def line(text: str, *, lang: str, size: int, colour: Colour = WHITE, weight: int
 
 @lru_cache(maxsize=128)
 def block(
-    text: str, *, lang: str, size: int, max_width: int, colour: Colour = WHITE, weight: int = 600, max_lines: int = 2
+    text: str,
+    *,
+    lang: str,
+    size: int,
+    max_width: int,
+    colour: Colour = WHITE,
+    weight: int = 600,
+    max_lines: int = 2,
+    align: Literal["start", "centre"] = "start",
 ) -> Bitmap:
     """Draw a text that must not be wider than that: on one line if it fits, else on several, else smaller.
 
-    Lines stand at the side where the language starts. What is too long even then ends in an ellipsis.
+    What is too long even then ends in an ellipsis.
+
+    align: lines stand at the side where the language starts, or in the middle of the longest
     """
     smallest = max(1, int(size * _SMALLEST))
     for shrunk in range(size, smallest - 1, -1):
@@ -133,7 +144,8 @@ def block(
         rows = [*rows[: max_lines - 1], " ".join(rows[max_lines - 1 :])]
         rows = [_shortened(row, lang, smallest, weight, max_width) for row in rows]
     bitmaps = [line(row, lang=lang, size=shrunk, colour=colour, weight=weight) for row in rows]
-    return _stacked(bitmaps, align_right=is_rtl(lang), gap=round(0.12 * shrunk))
+    indent = 0.5 if align == "centre" else float(is_rtl(lang))
+    return _stacked(bitmaps, indent=indent, gap=round(0.12 * shrunk))
 
 
 def width_of(text: str, *, lang: str, size: int, weight: int = 600) -> float:
@@ -307,8 +319,8 @@ def _coloured(mask: NDArray[np.uint8], colour: Colour) -> Bitmap:
     return bitmap
 
 
-def _stacked(bitmaps: Sequence[Bitmap], *, align_right: bool, gap: int) -> Bitmap:
-    """Put lines below each other."""
+def _stacked(bitmaps: Sequence[Bitmap], *, indent: float, gap: int) -> Bitmap:
+    """Put lines below each other, each with that share of its free room to its left."""
     if len(bitmaps) == 1:
         return bitmaps[0]
     width = max(b.shape[1] for b in bitmaps)
@@ -316,7 +328,7 @@ def _stacked(bitmaps: Sequence[Bitmap], *, align_right: bool, gap: int) -> Bitma
     y = 0
     for bitmap in bitmaps:
         height, wide = bitmap.shape[:2]
-        x = width - wide if align_right else 0
+        x = round((width - wide) * indent)
         stack[y : y + height, x : x + wide] = bitmap
         y += height + gap
     stack.flags.writeable = False

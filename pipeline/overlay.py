@@ -277,7 +277,9 @@ def _panel_plate(size: int, panel: Panel, mirrored: bool) -> Plate:
     words = None
     if panel.words is not None:
         letters, room = max(10, round(size * 0.17)), round(size * 1.6)
-        words = block(panel.words.text, lang=panel.words.lang, size=letters, max_width=room, colour=_NOTE)
+        words = block(
+            panel.words.text, lang=panel.words.lang, size=letters, max_width=room, colour=_NOTE, align="centre"
+        )
     width = max(size, words.shape[1] if words is not None else 0) + 2 * pad
     height = size + 2 * pad + (words.shape[0] if words is not None else 0)
     image = rounded(width, height, round(size * 0.2), _DARK, _OPACITY, None).copy()

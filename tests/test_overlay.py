@@ -60,7 +60,7 @@ def test_labels_keep_off_each_other_and_off_other_signs() -> None:
 def test_the_sign_itself_stays_uncovered() -> None:
     frame = draw_overlay(_grey(), [_sign(500, 300), _sign(576, 300), _sign(500, 376)])
     for x, y in ((500, 300), (576, 300), (500, 376)):
-        assert (frame[y : y + 60, x : x + 60] == GREY).all()
+        assert _changed(frame[y : y + 60, x : x + 60]).mean() < 0.01, "more than the rounded corners"
 
 
 def test_a_frame_is_copied_and_a_read_only_one_will_do() -> None:
