@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Makes .venv, the Python environment of this checkout; does nothing where it is up to date.
+#
+#   deploy/setup.sh [EXTRAS]    extras of pyproject.toml, with commas between; all of them unless told.
+#                               "" is enough to watch video: a gigabyte rather than seven, as torch stays out.
+#
+# Debian packages are installed where this runs as root or may use sudo; where not, it says which to install.
+# PYTHON=... chooses the interpreter. Which build of torch it gets is for pip's own configuration to say.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+everything=train,dev
+extras=${1-$everything}
+
+# The stamp says what .venv was made from, and with which extras; $PWD, as scripts in .venv hold its path.
+stamp=.venv/setup-stamp
+inputs="$(cat pyproject.toml deploy/setup.sh | sha256sum | cut -d' ' -f1) $PWD"
+if [[ -f $stamp ]] && grep -qxF -e "$inputs [$extras]" -e "$inputs [$everything]" "$stamp"; then
+    exit 0
+fi
+
+say() { echo "setup: $*" >&2; }
+
+# debian WHAT_FOR PACKAGE...: install Debian packages, or say that a person must and return 1.
+debian() {
+    local what_for=$1 sudo=()
+    shift
+    if [[ $EUID != 0 ]]; then
+        sudo=(sudo) # which may ask for a password only where somebody can type one
+        if ! sudo -n true 2>/dev/null && ! { [[ -t 0 ]] && command -v sudo >/dev/null; }; then
+            say "$what_for wants $*, and this is neither root nor allowed sudo: apt-get install $*"
+            return 1
+        fi
+    fi
+    if ! command -v apt-get >/dev/null; then
+        say "$what_for wants what Debian calls $*: please install it"
+        return 1
+    fi
+    say "installing $* ($what_for)"
+    "${sudo[@]}" apt-get update -qq || true # a foreign repository that does not answer is no reason to give up
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -y -qq --no-install-recommends "$@" >/dev/null </dev/null
+}
+
+find_python() {
+    local python
+    for python in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+        if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$python"
+            return
+        fi
+    done
+    say "no Python of 3.11 or newer is here (python3 is $(python3 --version 2>&1 || true))." \
+        "Debian 12 and Ubuntu 24.04 have it as python3, Ubuntu 22.04 as python3.11; else set PYTHON=/path/to/python."
+    return 1
+}
+
+# promtool checks metrics and rules in the tests. Taken out of its package, since to install that would start a server.
+fetch_promtool() {
+    local folder
+    command -v promtool >/dev/null || [[ -x .venv/bin/promtool ]] && return
+    folder=$(mktemp -d)
+    if (cd "$folder" && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb .) &>/dev/null; then
+        cp "$folder/usr/bin/promtool" .venv/bin/
+    else
+        say "promtool is not to be had here: the tests that need it will be skipped (Debian package prometheus)"
+    fi
+    rm -rf "$folder"
+}
+
+if ! .venv/bin/python -m pip --version &>/dev/null; then
+    python=$(find_python)
+    "$python" -c 'import ensurepip, venv' 2>/dev/null || debian "a Python environment" "$(basename "$python")-venv"
+    say "making .venv with $("$python" --version)"
+    "$python" -m venv --clear .venv
+fi
+
+say "installing Python packages into .venv${extras:+, with those for $extras (gigabytes: some minutes)}"
+quiet=--quiet
+[[ -t 1 ]] && quiet=
+.venv/bin/python -m pip install $quiet --disable-pip-version-check --editable ".${extras:+[$extras]}"
+
+if [[ ,$extras, == *,dev,* ]]; then
+    command -v espeak-ng >/dev/null || debian "the tests of speech" espeak-ng || true
+    fetch_promtool
+fi
+
+echo "$inputs [$extras]" >"$stamp"
