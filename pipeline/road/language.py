@@ -123,10 +123,13 @@ class Phrase:
 class Phrasebook:
     """The sentences of one language, and English for what it lacks."""
 
-    def __init__(self, lang: str) -> None:
-        """lang: one of `languages()`, as `negotiate` gives it; ConfigError where its catalogue cannot be read."""
+    def __init__(self, lang: str, *, folder: Path = _LOCALE) -> None:
+        """lang: one of `languages()`, as `negotiate` gives it; ConfigError where its catalogue cannot be read.
+
+        folder: of the catalogues, laid out as gettext wants it
+        """
         self.lang = lang
-        self._books = {book: _read(book) for book in dict.fromkeys((lang, FALLBACK))}
+        self._books = {book: _read(book, folder) for book in dict.fromkeys((lang, FALLBACK))}
 
     def phrase(self, meaning: Meaning) -> Phrase:
         """Return what a sign means, in words."""
@@ -156,13 +159,13 @@ class _Entry:
 
 
 @cache
-def _read(lang: str) -> Mapping[str, _Entry]:
+def _read(lang: str, folder: Path) -> Mapping[str, _Entry]:
     """Read a language's catalogue by context; what is untranslated or fuzzy (its English has changed) is left out."""
-    path = _LOCALE / lang.replace("-", "_") / _CATALOGUE
+    path = folder / lang.replace("-", "_") / _CATALOGUE
     try:
         with path.open("rb") as file:
             messages = [m for m in read_po(file, abort_invalid=True) if m.id and m.string and not m.fuzzy]
-    except (OSError, PoFileError) as error:
+    except (OSError, UnicodeDecodeError, PoFileError) as error:
         raise ConfigError(f"{path}: {error}") from error
     entries = {}
     for message in messages:
