@@ -118,9 +118,17 @@ def draw_overlay(
     if panel is not None:
         taken.append(_draw_panel(frame, look, panel))
     taken.extend(_draw_captions(frame, look, captions))
+    labels = []
     for box in reversed(nearest_last):  # the nearest chooses its label's place first
         if box.words is not None and not box.is_tentative:
-            taken.append(_draw_label(frame, look, box, box.words, taken))
+            plate = _label_plate(look, box, box.words)
+            area = place(plate.size_wh, look.framed(box), taken, look)
+            taken.append(area)
+            labels.append((box, plate, area))
+    for box, _, area in labels:
+        _lead(frame, look, box, area)
+    for _, plate, (x, y, _, _) in labels:
+        plate.blend_into(frame, x, y)
     return frame
 
 
@@ -134,6 +142,11 @@ class Look:
 
     def scaled(self, pixels: float, *, least: int = 1) -> int:
         return max(least, round(pixels * min(self.width, self.height) / 720))
+
+    @property
+    def gap(self) -> int:
+        """Return the distance of a label from its box."""
+        return self.scaled(5, least=2)
 
     def framed(self, box: Box) -> Area:
         """Return the rectangle that the outline of a box takes: it stands a little off, so as not to cover the sign."""
@@ -169,25 +182,15 @@ def _draw_captions(frame: NDArray[np.uint8], look: Look, captions: Sequence[Capt
         bottom = y - look.scaled(8)
 
 
-def _draw_label(frame: NDArray[np.uint8], look: Look, box: Box, words: Words, taken: Sequence[Area]) -> Area:
+def _label_plate(look: Look, box: Box, words: Words) -> Plate:
     size, note = look.scaled(19, least=12), look.scaled(13, least=10)
-    plate = _words_plate(words, box.pictogram, size, note, int(look.width * 0.42), box.kind)
-    framed = look.framed(box)
-    area = place(plate.size_wh, framed, taken, look)
-    leader = _leader(framed, area, look.scaled(5, least=2))
-    if leader is not None:
-        x, top, _, foot = leader
-        stroke = np.array([(x, top), (x, foot)], np.float64)
-        _stroke(frame, [stroke], _DARK, look.scaled(4, least=2), closed=False)
-        _stroke(frame, [stroke], box.kind.value, look.scaled(2), closed=False)
-    plate.blend_into(frame, area[0], area[1])
-    return area
+    return _words_plate(words, box.pictogram, size, note, int(look.width * 0.42), box.kind)
 
 
 def place(size_wh: tuple[int, int], framed: Area, taken: Sequence[Area], look: Look) -> Area:
     """Choose where a label stands: near its box, inside the picture, over nothing else if that can be had."""
     width, height = size_wh
-    gap, margin = look.scaled(5, least=2), look.scaled(6, least=2)
+    gap, margin = look.gap, look.scaled(6, least=2)
     right, bottom = max(margin, look.width - margin - width), max(margin, look.height - margin - height)
     best, least = (0, 0, 0, 0), None
     for x, y in _places(width, height, framed, gap, look.is_mirrored):
@@ -196,7 +199,7 @@ def place(size_wh: tuple[int, int], framed: Area, taken: Sequence[Area], look: L
         leader = _leader(framed, area, gap)
         hidden = sum(_shared(area, other) for other in taken)
         if leader is not None:
-            hidden += sum(_shared(leader, other) for other in taken if other != framed)
+            hidden += _CROSSED * sum(_shared(leader, other) for other in taken if other != framed)
         if least is None or hidden < least:
             least, best = hidden, area
         if hidden == 0:
@@ -214,6 +217,9 @@ def _places(width: int, height: int, framed: Area, gap: int, is_mirrored: bool) 
     yield from ((x, middle) for x in (reversed(beside) if is_mirrored else beside))
     step = height + gap
     yield from ((x, y) for n in (1, 2, 3) for x in starts for y in (above - n * step, below + n * step))
+
+
+_CROSSED = 20  # how many hidden pixels a pixel of a line across a sign or a label is as bad as
 
 
 def _leader(framed: Area, area: Area, gap: int) -> Area | None:
@@ -241,18 +247,17 @@ def _words_plate(
     kind: colours the edge; None for a plain one
     """
     mirrored = is_rtl(words.lang)
-    pad, gap = round(size * 0.55), round(size * 0.5)
+    pad = round(size * 0.55)
     icon = round(size * (1.9 if words.note is None else 2.4)) if pictogram is not None else 0
-    room = max(size * 3, max_width - 2 * pad - (icon + gap if icon else 0))
+    inset = pad + icon + (round(size * 0.5) if icon else 0)  # of the text, from the side where the language starts
+    room = max(size * 3, max_width - inset - pad)
     lines = [block(words.text, lang=words.lang, size=size, max_width=room, colour=_TEXT)]
     if words.note is not None:
-        lines.append(
-            block(words.note, lang="en", size=note_size, max_width=room, colour=_NOTE, weight=500, max_lines=1)
-        )
+        note = block(words.note, lang="en", size=note_size, max_width=room, colour=_NOTE, weight=500, max_lines=1)
+        lines.append(note)
     leading = round(size * 0.06)
-    text_height = sum(b.shape[0] for b in lines) + leading * (len(lines) - 1)
-    text_width = max(b.shape[1] for b in lines)
-    width = text_width + 2 * pad + (icon + gap if icon else 0)
+    text_height = sum(bitmap.shape[0] for bitmap in lines) + leading * (len(lines) - 1)
+    width = inset + max(bitmap.shape[1] for bitmap in lines) + pad
     height = max(text_height + round(size * 0.36), icon + round(size * 0.5))
     image = rounded(width, height, round(size * 0.5), _DARK, _OPACITY, kind.value if kind else None).copy()
     if pictogram is not None:
@@ -260,12 +265,7 @@ def _words_plate(
         image.alpha_composite(drawing, (width - pad - icon if mirrored else pad, (height - icon) // 2))
     y = (height - text_height) // 2
     for bitmap in lines:
-        start = (
-            width - pad - (icon + gap if icon else 0) - bitmap.shape[1]
-            if mirrored
-            else pad + (icon + gap if icon else 0)
-        )
-        image.alpha_composite(as_image(bitmap), (start, y))
+        image.alpha_composite(as_image(bitmap), (width - inset - bitmap.shape[1] if mirrored else inset, y))
         y += bitmap.shape[0] + leading
     return Plate.of(image)
 
@@ -276,7 +276,7 @@ def _panel_plate(size: int, panel: Panel, mirrored: bool) -> Plate:
     pad = round(size * 0.13)
     words = None
     if panel.words is not None:
-        letters, room = max(10, round(size * 0.17)), round(size * 1.6)
+        letters, room = max(10, round(size * 0.17)), round(size * 2.1)
         words = block(
             panel.words.text, lang=panel.words.lang, size=letters, max_width=room, colour=_NOTE, align="centre"
         )
@@ -323,6 +323,16 @@ def _outline(frame: NDArray[np.uint8], look: Look, box: Box) -> None:
     thickness = look.scaled(2.4, least=2)
     _stroke(frame, strokes, _DARK, thickness + look.scaled(2), closed=is_whole)
     _stroke(frame, strokes, box.kind.value, thickness, closed=is_whole)
+
+
+def _lead(frame: NDArray[np.uint8], look: Look, box: Box, area: Area) -> None:
+    """Draw the line from a box to its label, where that stands away from it."""
+    leader = _leader(look.framed(box), area, look.gap)
+    if leader is not None:
+        x, top, _, foot = leader
+        stroke = np.array([(x, top), (x, foot)], np.float64)
+        _stroke(frame, [stroke], _DARK, look.scaled(4, least=2), closed=False)
+        _stroke(frame, [stroke], box.kind.value, look.scaled(2), closed=False)
 
 
 def _arcs(x1: float, y1: float, x2: float, y2: float, radius: float) -> list[NDArray[np.float64]]:

@@ -14,12 +14,20 @@ from types import TracebackType
 from typing import Self
 
 import langcodes
+from babel import Locale
+from babel.units import format_unit
+
+from pipeline.road.catalogue import SpeedUnit
+from pipeline.road.units import speed
 
 log = logging.getLogger(__name__)
 
 _SECONDS_A_CHARACTER = 0.075  # at the 175 words a minute of espeak-ng
 _LATEST_SECONDS = 4.0  # a sentence that could not start within this is left out: its sign has passed by then
 _FINISH_SECONDS = 5.0  # how long the last sentence is waited for
+
+_CLDR: dict[SpeedUnit, str] = {"km/h": "speed-kilometer-per-hour", "mph": "speed-mile-per-hour"}
+_ISOLATES = {ord(mark): None for mark in "\u200e\u200f\u2068\u2069"}  # for the eye alone
 
 _MUST_READ = {"ja": "速度", "zh": "限制"}
 """Words that a voice has to be able to read: espeak-ng 1.51 says "Chinese letter", in English, for each kanji."""
@@ -79,6 +87,15 @@ class Speaker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def spoken(text: str, *, lang: str, value: int | None, unit: SpeedUnit | None) -> str:
+    """Write out the unit of a sentence for the ear: voices spell km/h, and say the stroke of км/год in English."""
+    text = text.translate(_ISOLATES)
+    if value is None or unit is None:
+        return text
+    long = format_unit(value, _CLDR[unit], length="long", locale=Locale.parse(lang, sep="-"), numbering_system="latn")
+    return text if _CLDR[unit] in long else text.replace(speed(value, unit, lang), long.translate(_ISOLATES))
 
 
 def find_voice(lang: str, *, program: str = "espeak-ng") -> str | None:
