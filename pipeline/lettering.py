@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline import bidi
+from pipeline.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
@@ -192,7 +193,7 @@ def faces(lang: str, weight: int = 600) -> tuple[Face, ...]:
     last = [Face(path) for path in [_font_file(_LAST_RESORT, weight)] if path]
     chosen = [*cjk, *latin_first, *last] if primary in _CJK_INDEX else [*latin_first, *cjk, *last]
     if not chosen:
-        raise OSError(f"no font found to write with; {_INSTALL}")
+        raise ConfigError(f"there is no font to write with; {_INSTALL}")
     return tuple(chosen)
 
 

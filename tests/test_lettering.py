@@ -1,14 +1,17 @@
 """Words in every script: no boxes instead of letters, nothing reversed, nothing clipped, nothing too wide."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 
+import manimgx_fonts
 import numpy as np
 import pytest
 from babel.messages.pofile import read_po
 from PIL import Image, ImageDraw, ImageFont
 
 from pipeline import lettering
+from pipeline.errors import ConfigError
 from pipeline.lettering import block, has_glyph, is_rtl, line, runs, width_of
 
 CATALOGUES = sorted(Path("pipeline/road/locale").glob("*/LC_MESSAGES/*.po"))
@@ -142,6 +145,32 @@ def test_a_missing_glyph_is_said_once_and_drawn_as_a_box(caplog: pytest.LogCaptu
     assert first.shape[1] > width_of(" km", lang="de", size=24)
     assert len(caplog.records) == 1
     assert "pip install" in caplog.text
+
+
+@pytest.fixture
+def fonts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """An empty folder instead of this machine's fonts."""
+    caches = (line, lettering.faces, lettering._font_file, lettering._installed_fonts)
+    monkeypatch.setattr(lettering, "_FONT_PACKAGES", ())
+    monkeypatch.setattr(lettering, "_FONT_FOLDERS", (tmp_path,))
+    for cache in caches:
+        cache.cache_clear()
+    yield tmp_path
+    for cache in caches:
+        cache.cache_clear()
+
+
+def test_a_machine_with_latin_fonts_alone_says_what_arabic_needs(fonts: Path, caplog: pytest.LogCaptureFixture) -> None:
+    latin = Path(manimgx_fonts.__file__).with_name("NotoSans[wght].ttf")
+    (fonts / latin.name).symlink_to(latin)
+    assert line("السرعة 50", lang="ar", size=24).shape[1] > 60
+    assert [record.getMessage() for record in caplog.records if "Arabic" in record.getMessage()]
+    assert len(caplog.records) == 1
+
+
+def test_a_machine_without_fonts_gets_one_clear_line(fonts: Path) -> None:
+    with pytest.raises(ConfigError, match="pip install manimgx-fonts"):
+        line("Stop", lang="en", size=24)
 
 
 def test_bitmaps_are_kept_and_read_only() -> None:
