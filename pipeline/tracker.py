@@ -87,6 +87,7 @@ class Track:
     id: 1, 2, 3, ... within a stream
     class_id, score: the class that leads the vote so far, and the vote's score, 0 to 1
     xyxy: the box at this frame, pixels; a prediction where `is_bridged`
+    detection_score: of this frame's detection alone, None where there is none
     start_seconds, end_seconds: PTS of the first and the last detection
     passes_in_seconds: the earliest likely time until it has left the picture or is beside the camera; `inf` where it
         does not come nearer
@@ -97,11 +98,16 @@ class Track:
     class_id: int
     score: float
     xyxy: Box
-    is_bridged: bool
+    detection_score: float | None
     start_seconds: float
     end_seconds: float
     passes_in_seconds: float
     best: Best
+
+    @property
+    def is_bridged(self) -> bool:
+        """Not detected in this frame: it is held to be where it should have moved to."""
+        return self.detection_score is None
 
 
 class Tracker:
@@ -113,6 +119,8 @@ class Tracker:
     threshold: detections at or above begin tracks and count for confirmation. Goes up: fewer false tracks, later births
     known_classes: class ids below are signs with a meaning; those from here on are one group, "other", in the vote
     cost: how badly a detection fits a track (see `Cost`); one of your own may weigh colour or embeddings
+
+    cuts: times so far that the clock jumped or the picture changed its size
     """
 
     def __init__(
@@ -123,6 +131,7 @@ class Tracker:
         known_classes: int = 43,
         cost: Cost | None = None,
     ) -> None:
+        self.cuts = 0
         self._settings = settings or TrackerSettings()
         self._threshold = threshold
         self._known_classes = known_classes
@@ -144,6 +153,7 @@ class Tracker:
         all tracks: what follows is another scene.
         """
         if self._is_cut(pts_seconds, size_wh):
+            self.cuts += 1
             self._end(self._lives)
         self._pts_seconds, self._size_wh = pts_seconds, size_wh
         for life in self._lives:
@@ -190,7 +200,9 @@ class Tracker:
     def _bear(self, detections: Detections, pts_seconds: float) -> None:
         """Begin tracks, the surest first, except for a second box on a sign that has one in this frame."""
         for row in np.argsort(-detections.score, kind="stable").tolist():
-            seen = np.array([life.xyxy for life in self._lives if not life.is_bridged], np.float32).reshape(-1, 4)
+            seen = np.array(
+                [life.xyxy for life in self._lives if life.detection_score is not None], np.float32
+            ).reshape(-1, 4)
             is_double = _covered(detections.xyxy[row], seen).max(initial=0) > _DOUBLE
             if detections.score[row] < self._threshold or is_double:
                 continue
@@ -217,7 +229,7 @@ class Tracker:
 
     def _is_over(self, life: _Life) -> bool:
         """A track is over when its gap is too long, or when it is expected to have left the picture."""
-        if not life.is_bridged:
+        if life.detection_score is not None:
             return False
         settings = self._settings
         gap = settings.gap_seconds if life.is_confirmed else settings.tentative_gap_seconds
@@ -302,14 +314,14 @@ class _Vote:
 
 
 class _Life:
-    """What the tracker keeps of one object."""
+    """What the tracker keeps of one object; born at a box that `take` gives it at once."""
 
     def __init__(self, number: int, box: Box, *, pts_seconds: float, height: int, vote: _Vote) -> None:
         self.id = number
         self.vote = vote
         self.motion = Motion(box, pts_seconds=pts_seconds, height=height)
         self.is_confirmed = False
-        self.is_bridged = False
+        self.detection_score: float | None = None
         self.xyxy = box
         self.pts_seconds = self.start_seconds = self.end_seconds = pts_seconds
         self.sure_hits = 0
@@ -324,14 +336,13 @@ class _Life:
         self.motion.move(pts_seconds)
         self.xyxy = self.motion.box
         self.pts_seconds = pts_seconds
-        self.is_bridged = True
+        self.detection_score = None
 
     def take(self, box: Box, *, class_id: int, score: float, is_sure: bool, size_wh: tuple[int, int]) -> None:
         """Take this frame's detection."""
-        if self.is_bridged:
-            self.motion.correct(box)
+        self.motion.correct(box)
         self.xyxy = box
-        self.is_bridged = False
+        self.detection_score = score
         self.end_seconds = self.pts_seconds
         self.vote.add(class_id, score)
         side = math.sqrt(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))
@@ -352,7 +363,7 @@ class _Life:
             class_id=self.vote.class_id,
             score=self.vote.score,
             xyxy=self.xyxy,
-            is_bridged=self.is_bridged,
+            detection_score=self.detection_score,
             start_seconds=self.start_seconds,
             end_seconds=self.end_seconds,
             passes_in_seconds=0.0 if is_over else self.motion.passes_in_seconds(size_wh),

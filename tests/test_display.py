@@ -22,7 +22,7 @@ def _display(lang: str = "de", country: str = "DE") -> Display:
 def _track(class_id: int, *, state: str = "confirmed", is_bridged: bool = False) -> Track:
     xyxy = (600.0, 200.0, 660.0, 260.0)
     best = Best(xyxy, 1.0, 0.9)
-    return Track(1, state, class_id, 0.9, xyxy, is_bridged, 0.5, 1.0, math.inf, best)  # type: ignore[arg-type]
+    return Track(1, state, class_id, 0.9, xyxy, None if is_bridged else 0.9, 0.5, 1.0, math.inf, best)  # type: ignore[arg-type]
 
 
 def _limit(state: str, value: int | None = None) -> LimitChange:

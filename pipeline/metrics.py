@@ -1,0 +1,267 @@
+"""Every number that a run shows to the outside: counted here, named here, served here for Prometheus.
+
+Rules: prefix `wayside_`, base units, labels from bounded sets (a stream, never a URL or a track). For every stream
+and at every scrape holds
+
+    decoded = processed + dropped + sampled out + corrupt + in flight
+
+because one ledger keeps all six under one lock, and one collector reads them in one go. `docs/metrics.md` describes
+each metric. It knows nothing of frames or models: it is told.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    disable_created_metrics,
+    start_http_server,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from pipeline.errors import ConfigError
+
+LIBRARIES = ("av", "numpy", "opencv-python-headless", "openvino", "pillow")
+"""Whose versions may change what comes out."""
+
+_STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+_LATENCY_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
+_AHEAD_BUCKETS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0)
+_SCORE_BUCKETS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+
+disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series and tell nothing
+
+
+@dataclass(frozen=True, slots=True)
+class FrameCounts:
+    """One stream's frames so far. `dropped` is by reason, `in_flight` those that are decoded and not yet settled."""
+
+    decoded: int = 0
+    processed: int = 0
+    sampled_out: int = 0
+    corrupt: int = 0
+    in_flight: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def dropped_total(self) -> int:
+        return sum(self.dropped.values())
+
+
+class FrameLedger(Collector):
+    """Counts each stream's frames by what became of them. Any thread may call it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, FrameCounts] = {}
+        self._last_frame: dict[str, float] = {}
+
+    def open(self, stream: str) -> None:
+        """Begin to count a stream, so that it is seen with zeros before its first frame."""
+        with self._lock:
+            self._counts[stream] = FrameCounts()
+
+    def decoded(self, stream: str) -> None:
+        """A frame came out of the decoder; it is in flight until one of the others says what became of it."""
+        with self._lock:
+            counts = self._counts[stream]
+            self._counts[stream] = replace(counts, decoded=counts.decoded + 1, in_flight=counts.in_flight + 1)
+            self._last_frame[stream] = time.time()
+
+    def processed(self, stream: str) -> None:
+        """It has been through detection and tracking, and what came of it is handed to the sinks."""
+        with self._lock:
+            counts = self._counts[stream]
+            self._counts[stream] = replace(counts, processed=counts.processed + 1, in_flight=counts.in_flight - 1)
+
+    def sampled_out(self, stream: str) -> None:
+        """It was chosen not to be looked at."""
+        with self._lock:
+            counts = self._counts[stream]
+            self._counts[stream] = replace(counts, sampled_out=counts.sampled_out + 1, in_flight=counts.in_flight - 1)
+
+    def corrupt(self, stream: str) -> None:
+        """It was damaged and is not looked at."""
+        with self._lock:
+            counts = self._counts[stream]
+            self._counts[stream] = replace(counts, corrupt=counts.corrupt + 1, in_flight=counts.in_flight - 1)
+
+    def dropped(self, stream: str, reason: Literal["late", "shutdown"]) -> None:
+        """A newer one took its place (`late`), or the run ended before its turn (`shutdown`)."""
+        with self._lock:
+            counts = self._counts[stream]
+            dropped = {**counts.dropped, reason: counts.dropped.get(reason, 0) + 1}
+            self._counts[stream] = replace(counts, dropped=dropped, in_flight=counts.in_flight - 1)
+
+    def snapshot(self) -> dict[str, FrameCounts]:
+        """Return all streams' counts of one moment."""
+        with self._lock:
+            return dict(self._counts)
+
+    def collect(self) -> Iterator[Metric]:
+        with self._lock:
+            counts, last_frame = dict(self._counts), dict(self._last_frame)
+        results = CounterMetricFamily(
+            "wayside_frames", "Frames by what became of them; decoded counts them all.", labels=["stream", "result"]
+        )
+        flying = GaugeMetricFamily("wayside_frames_in_flight", "Frames decoded and not yet settled.", labels=["stream"])
+        dropped = CounterMetricFamily("wayside_frames_dropped", "Frames dropped.", labels=["stream", "reason"])
+        last = GaugeMetricFamily(
+            "wayside_stream_last_frame_timestamp_seconds", "When the last frame was decoded.", labels=["stream"]
+        )
+        for stream, count in counts.items():
+            results.add_metric([stream, "decoded"], count.decoded)
+            results.add_metric([stream, "processed"], count.processed)
+            results.add_metric([stream, "dropped"], count.dropped_total)
+            results.add_metric([stream, "sampled_out"], count.sampled_out)
+            results.add_metric([stream, "corrupt"], count.corrupt)
+            flying.add_metric([stream], count.in_flight)
+            for reason, number in count.dropped.items():
+                dropped.add_metric([stream, reason], number)
+        for stream, timestamp in last_frame.items():
+            last.add_metric([stream], timestamp)
+        yield from (results, flying, dropped, last)
+
+
+class StageClock:
+    """How long each stage of the pipeline works, in wall time; stages of different threads overlap."""
+
+    def __init__(self, registry: CollectorRegistry | None = None) -> None:
+        self._lock = threading.Lock()
+        self._seconds: dict[str, float] = {}
+        self._histogram = Histogram(
+            "wayside_stage_duration_seconds",
+            "Time a stage took for one piece of its work (decode: a frame, scan: a batch, verify: a round).",
+            ["stage"],
+            buckets=_STAGE_BUCKETS,
+            registry=registry,
+        )
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time the body of a `with`."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            seconds = time.perf_counter() - start
+            self._histogram.labels(stage).observe(seconds)
+            with self._lock:
+                self._seconds[stage] = self._seconds.get(stage, 0.0) + seconds
+
+    def seconds(self) -> dict[str, float]:
+        """Return each stage's total so far."""
+        with self._lock:
+            return dict(self._seconds)
+
+
+class Metrics:
+    """The metrics of one run, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.frames = FrameLedger()
+        registry.register(self.frames)
+        self.stages = StageClock(registry)
+        self.stream_up = Gauge(
+            "wayside_stream_up",
+            "1 while the stream gives frames, 0 once it ended or failed.",
+            ["stream"],
+            registry=registry,
+        )
+        self.discontinuities = Counter(
+            "wayside_stream_discontinuities",
+            "Jumps of a stream's clock and changes of its picture size; both end all tracks.",
+            ["stream", "kind"],
+            registry=registry,
+        )
+        self.queued = Gauge(
+            "wayside_queue_frames", "Frames that wait in a stream's queue.", ["stream"], registry=registry
+        )
+        self.queue_bytes = Gauge("wayside_queue_bytes", "Bytes that all waiting frames hold.", registry=registry)
+        self.queue_limit_bytes = Gauge("wayside_queue_limit_bytes", "Bytes they may hold.", registry=registry)
+        self.scanned = Counter("wayside_frames_scanned", "Frames given a full scan.", ["stream"], registry=registry)
+        self.latency = Histogram(
+            "wayside_end_to_end_latency_seconds",
+            "From decoding a frame to handing what came of it to the sinks.",
+            buckets=_LATENCY_BUCKETS,
+            registry=registry,
+        )
+        self.sightings = Counter("wayside_sightings", "Signs seen and passed.", ["meaning"], registry=registry)
+        self.other_signs = Counter(
+            "wayside_other_signs", "Signs seen that the catalogue does not know.", registry=registry
+        )
+        self.announced = Counter("wayside_signs_announced", "Signs told to the driver.", ["meaning"], registry=registry)
+        self.announced_ahead = Histogram(
+            "wayside_sign_announced_ahead_seconds",
+            "How long before a sign passes it was told, as estimated then; 0 where it had passed.",
+            buckets=_AHEAD_BUCKETS,
+            registry=registry,
+        )
+        self.limit_changes = Counter(
+            "wayside_limit_changes", "Changes of the limit in force.", ["reason"], registry=registry
+        )
+        self.scores = Histogram(
+            "wayside_sighting_score",
+            "Scores of finished signs: watch it drift.",
+            buckets=_SCORE_BUCKETS,
+            registry=registry,
+        )
+        self.written = Counter("wayside_sink_items", "Things written by a sink.", ["sink"], registry=registry)
+        self.sink_errors = Counter("wayside_sink_errors", "Sinks that failed.", ["sink"], registry=registry)
+        self._models = Gauge("wayside_model_info", "Weights in use.", ["file", "sha256"], registry=registry)
+        ProcessCollector(registry=registry)
+        PlatformCollector(registry=registry)
+        Gauge("wayside_build_info", "The program's version.", ["version"], registry=registry).labels(
+            versions()["wayside"]
+        ).set(1)
+        libraries = Gauge("wayside_dependency_info", "Versions of libraries.", ["lib", "version"], registry=registry)
+        for name in LIBRARIES:
+            libraries.labels(name, versions()[name]).set(1)
+
+    def models(self, hashes: Mapping[str, str]) -> None:
+        """Tell which weights are in use: file name to sha256."""
+        for file, sha256 in hashes.items():
+            self._models.labels(file, sha256).set(1)
+
+    @contextmanager
+    def served(self, address: str, port: int | None) -> Iterator[None]:
+        """Serve the registry over HTTP while the body of a `with` runs; without a port, not at all."""
+        if port is None:
+            yield
+            return
+        try:
+            server, thread = start_http_server(port, addr=address, registry=self.registry)
+        except (OSError, OverflowError) as error:
+            raise ConfigError(f"metrics cannot be served at {address}:{port}: {error}") from error
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Wayside and of the libraries that may change what comes out; "" for what is not there."""
+    return {name: _version(name) for name in ("wayside", *LIBRARIES)}
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""
