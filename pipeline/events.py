@@ -6,9 +6,10 @@ the same bytes. `docs/events.md` describes every field. It knows nothing of trac
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
+
+from pipeline.road.catalogue import SpeedUnit
 
 SCHEMA = 1
 """Goes up where a field is renamed, removed or changes its meaning. A new field or type leaves it as it is."""
@@ -44,7 +45,7 @@ class Sighting(_Seen):
     type: ClassVar[str] = "sighting"
     meaning: str
     value: int | None
-    unit: str | None
+    unit: SpeedUnit | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +71,7 @@ class Announcement:
     grade: str
     meaning: str
     value: int | None
-    unit: str | None
+    unit: SpeedUnit | None
     track: int
     class_id: int
     label: str
@@ -92,7 +93,7 @@ class LimitChange:
     pts_seconds: float
     state: Literal["set", "ended", "unknown"]
     value: int | None
-    unit: str | None
+    unit: SpeedUnit | None
     reason: Literal["sign", "end_sign", "end_all_sign", "contradiction", "expired"]
 
 
@@ -100,10 +101,10 @@ Event = Sighting | OtherSign | Announcement | LimitChange
 EVENTS: tuple[type[Event], ...] = (Sighting, OtherSign, Announcement, LimitChange)
 
 
-def to_line(event: Event) -> str:
-    """Return the event as a line of JSON, rounded, keys in a fixed order, without the line end."""
-    row = {field.name: rounded(field.name, getattr(event, field.name)) for field in fields(event)}
-    return json.dumps({"schema": SCHEMA, "type": event.type, **row}, ensure_ascii=False)
+def row(event: Event) -> dict[str, object]:
+    """Return what is written of an event: its schema and type, then its fields, rounded, always in the same order."""
+    values = {field.name: rounded(field.name, getattr(event, field.name)) for field in fields(event)}
+    return {"schema": SCHEMA, "type": event.type, **values}
 
 
 def rounded(name: str, value: object) -> object:

@@ -33,6 +33,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from pipeline.errors import ConfigError
+from pipeline.events import Announcement, Event, LimitChange, OtherSign, Sighting
 
 LIBRARIES = ("av", "numpy", "opencv-python-headless", "openvino", "pillow")
 """Whose versions may change what comes out."""
@@ -47,9 +48,15 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the se
 
 @dataclass(frozen=True, slots=True)
 class FrameCounts:
-    """One stream's frames so far. `dropped` is by reason, `in_flight` those that are decoded and not yet settled."""
+    """One stream's frames so far.
+
+    dropped: by reason; in_flight: decoded and not yet settled; scanned: those of the processed given a full scan
+    video_seconds: the time in the stream at which the last decoded frame ends
+    """
 
     decoded: int = 0
+    video_seconds: float = 0.0
+    scanned: int = 0
     processed: int = 0
     sampled_out: int = 0
     corrupt: int = 0
@@ -74,12 +81,20 @@ class FrameLedger(Collector):
         with self._lock:
             self._counts[stream] = FrameCounts()
 
-    def decoded(self, stream: str) -> None:
+    def decoded(self, stream: str, video_seconds: float) -> None:
         """A frame came out of the decoder; it is in flight until one of the others says what became of it."""
         with self._lock:
             counts = self._counts[stream]
-            self._counts[stream] = replace(counts, decoded=counts.decoded + 1, in_flight=counts.in_flight + 1)
+            self._counts[stream] = replace(
+                counts, decoded=counts.decoded + 1, in_flight=counts.in_flight + 1, video_seconds=video_seconds
+            )
             self._last_frame[stream] = time.time()
+
+    def scanned(self, stream: str) -> None:
+        """It was given a full scan, and stays in flight."""
+        with self._lock:
+            counts = self._counts[stream]
+            self._counts[stream] = replace(counts, scanned=counts.scanned + 1)
 
     def processed(self, stream: str) -> None:
         """It has been through detection and tracking, and what came of it is handed to the sinks."""
@@ -117,6 +132,10 @@ class FrameLedger(Collector):
         results = CounterMetricFamily(
             "wayside_frames", "Frames by what became of them; decoded counts them all.", labels=["stream", "result"]
         )
+        scanned = CounterMetricFamily("wayside_frames_scanned", "Frames given a full scan.", labels=["stream"])
+        seconds = CounterMetricFamily(
+            "wayside_video_seconds", "Time in the stream that was decoded.", labels=["stream"]
+        )
         flying = GaugeMetricFamily("wayside_frames_in_flight", "Frames decoded and not yet settled.", labels=["stream"])
         dropped = CounterMetricFamily("wayside_frames_dropped", "Frames dropped.", labels=["stream", "reason"])
         last = GaugeMetricFamily(
@@ -128,12 +147,14 @@ class FrameLedger(Collector):
             results.add_metric([stream, "dropped"], count.dropped_total)
             results.add_metric([stream, "sampled_out"], count.sampled_out)
             results.add_metric([stream, "corrupt"], count.corrupt)
+            scanned.add_metric([stream], count.scanned)
+            seconds.add_metric([stream], count.video_seconds)
             flying.add_metric([stream], count.in_flight)
             for reason, number in count.dropped.items():
                 dropped.add_metric([stream, reason], number)
         for stream, timestamp in last_frame.items():
             last.add_metric([stream], timestamp)
-        yield from (results, flying, dropped, last)
+        yield from (results, scanned, seconds, flying, dropped, last)
 
 
 class StageClock:
@@ -182,10 +203,10 @@ class Metrics:
             ["stream"],
             registry=registry,
         )
-        self.discontinuities = Counter(
-            "wayside_stream_discontinuities",
+        self.cuts = Counter(
+            "wayside_stream_cuts",
             "Jumps of a stream's clock and changes of its picture size; both end all tracks.",
-            ["stream", "kind"],
+            ["stream"],
             registry=registry,
         )
         self.queued = Gauge(
@@ -193,7 +214,6 @@ class Metrics:
         )
         self.queue_bytes = Gauge("wayside_queue_bytes", "Bytes that all waiting frames hold.", registry=registry)
         self.queue_limit_bytes = Gauge("wayside_queue_limit_bytes", "Bytes they may hold.", registry=registry)
-        self.scanned = Counter("wayside_frames_scanned", "Frames given a full scan.", ["stream"], registry=registry)
         self.latency = Histogram(
             "wayside_end_to_end_latency_seconds",
             "From decoding a frame to handing what came of it to the sinks.",
@@ -231,6 +251,20 @@ class Metrics:
         libraries = Gauge("wayside_dependency_info", "Versions of libraries.", ["lib", "version"], registry=registry)
         for name in LIBRARIES:
             libraries.labels(name, versions()[name]).set(1)
+
+    def event(self, event: Event) -> None:
+        """Count what came of a stream."""
+        match event:
+            case Sighting():
+                self.sightings.labels(event.meaning).inc()
+                self.scores.observe(event.score)
+            case OtherSign():
+                self.other_signs.inc()
+            case Announcement():
+                self.announced.labels(event.meaning).inc()
+                self.announced_ahead.observe(event.passes_in_seconds or 0.0)
+            case LimitChange():
+                self.limit_changes.labels(event.reason).inc()
 
     def models(self, hashes: Mapping[str, str]) -> None:
         """Tell which weights are in use: file name to sha256."""

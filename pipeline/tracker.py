@@ -143,8 +143,9 @@ class Tracker:
         self._size_wh = (0, 0)
 
     def predicted(self, pts_seconds: float) -> Boxes:
-        """Return where the living tracks should be at that time: float32 (N, 4), also outside of the picture."""
-        return np.array([life.motion.box_at(pts_seconds) for life in self._lives], np.float32).reshape(-1, 4)
+        """Return where the living tracks should be at that time: float32 (N, 4), centres inside the picture."""
+        boxes = [life.motion.box_at(pts_seconds) for life in self._lives]
+        return np.array([box for box in boxes if self._is_inside(box)], np.float32).reshape(-1, 4)
 
     def update(self, detections: Detections, *, pts_seconds: float, size_wh: tuple[int, int]) -> list[Track]:
         """Take one frame's detections and return the tracks that live, the oldest first.
@@ -233,9 +234,11 @@ class Tracker:
             return False
         settings = self._settings
         gap = settings.gap_seconds if life.is_confirmed else settings.tentative_gap_seconds
-        x, y = (life.xyxy[0] + life.xyxy[2]) / 2, (life.xyxy[1] + life.xyxy[3]) / 2
-        is_inside = 0 <= x <= self._size_wh[0] and 0 <= y <= self._size_wh[1]
-        return not is_inside or life.pts_seconds - life.end_seconds > gap
+        return not self._is_inside(life.xyxy) or life.pts_seconds - life.end_seconds > gap
+
+    def _is_inside(self, box: Box) -> bool:
+        x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+        return 0 <= x <= self._size_wh[0] and 0 <= y <= self._size_wh[1]
 
     def _is_convincing(self, life: _Life) -> bool:
         settings = self._settings

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -20,6 +21,7 @@ from detectors.labels import SIGN_LABELS
 from detectors.picture import Image, Picture
 from streams.frame import Frame, StreamInfo
 from streams.pixels import RgbPixels
+from tests.media import write_video
 
 FPS = 25
 SIZE_WH = (640, 384)
@@ -177,13 +179,28 @@ class SquareDetector:
 
 
 def _squares(image: Image) -> Detections:
+    """Find what is coloured, and name it by the colour of its middle."""
+    is_coloured = (image.max(axis=2) - image.min(axis=2) > 80).astype(np.uint8)
+    _, _, stats, _ = cv2.connectedComponentsWithStats(is_coloured)
     boxes, class_ids, scores = [], [], []
-    for class_id, colour in CLASS_COLOURS.items():
-        distance = np.abs(image.astype(np.int16) - np.array(colour, np.int16)).max(axis=2)
-        _, _, stats, _ = cv2.connectedComponentsWithStats((distance < 60).astype(np.uint8))
-        for x, y, width, height, area in stats[1:].tolist():
-            if width >= 4 and height >= 4 and area > 0.8 * width * height:
-                boxes.append((x, y, x + width, y + height))
-                class_ids.append(class_id)
-                scores.append(1 - 0.5 * math.exp(-min(width, height) / 6))
+    for x, y, width, height, area in stats[1:].tolist():
+        if width >= 4 and height >= 4 and area > 0.8 * width * height:
+            middle = image[y + height // 2, x + width // 2].astype(int)
+            boxes.append((x, y, x + width, y + height))
+            class_ids.append(min(CLASS_COLOURS, key=lambda c: np.abs(middle - CLASS_COLOURS[c]).sum()))
+            scores.append(1 - 0.5 * math.exp(-min(width, height) / 6))
     return found(boxes, class_ids, scores)
+
+
+def write_world(path: Path, signs: Sequence[Sign], seconds: float) -> Path:
+    """Write a world as a video without loss, so that what is decoded does not depend on an encoder's version."""
+    pictures = [picture(signs, now) for now in times(seconds)]
+    return write_video(
+        path,
+        codec="ffv1",
+        pix_fmt="bgr0",
+        size_wh=SIZE_WH,
+        pts=range(len(pictures)),
+        time_base=Fraction(1, FPS),
+        pictures=pictures,
+    )

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.events import LimitChange
-from pipeline.road.catalogue import Meaning
+from pipeline.road.catalogue import Meaning, SpeedUnit
 
-_State = tuple[Literal["set", "ended", "unknown"], int | None, str | None]
+_State = tuple[Literal["set", "ended", "unknown"], int | None, SpeedUnit | None]
 _UNKNOWN: _State = ("unknown", None, None)
 _ENDED: _State = ("ended", None, None)
 
@@ -47,7 +47,11 @@ class LimitState:
         self._confirmed_at = 0.0
 
     def pass_sign(self, meaning: Meaning, pts_seconds: float) -> LimitChange | None:
-        """Take a sign that was passed at that time; signs that say nothing of speed change nothing."""
+        """Take a sign that was passed at that time. Signs that say nothing of speed change nothing, nor do those that
+        were passed before the last one that counted (they were hidden for a while, and are given up late).
+        """
+        if pts_seconds < self._confirmed_at:
+            return None
         if meaning.id == "speed_limit.max":
             return self._enter(("set", meaning.value, meaning.unit), pts_seconds, "sign")
         if meaning.id == "end_all_restrictions":

@@ -1,0 +1,85 @@
+"""Where events and frames go. A new sink is a class with `takes`, `write` and `close`, and a line in `SINKS`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from difflib import get_close_matches
+from types import TracebackType
+from typing import Self
+
+from pipeline.errors import ConfigError, SinkError
+from pipeline.events import Event
+from pipeline.metrics import Metrics
+from pipeline.sinks.background import Background
+from pipeline.sinks.detection_log import DetectionLog
+from pipeline.sinks.event_log import EventLog
+from pipeline.sinks.sink import Outlet, Sink
+from pipeline.sinks.speech import Speech
+from pipeline.sinks.video import AnnotatedVideo
+from pipeline.stages import Tracked
+
+FILES = {"events": "events.jsonl", "detections": "detections.jsonl", "video": "annotated.mp4"}
+"""What a sink writes to the folder of its stream."""
+
+SINKS: Mapping[str, Callable[[Outlet], Sink]] = {
+    "events": lambda o: EventLog(o.folder / FILES["events"]),
+    "detections": lambda o: DetectionLog(o.folder / FILES["detections"], labels=o.task.labels, threshold=o.threshold),
+    "video": lambda o: AnnotatedVideo(o.folder / FILES["video"], o.info, o.task.screen()),
+    "speech": lambda o: Speech(o.task.lang),
+}
+
+
+class Sinks:
+    """All sinks of a run, each behind a thread. Use it in a `with`: leaving it writes what waits and closes them."""
+
+    def __init__(self, names: Sequence[str], outlets: Sequence[Outlet], metrics: Metrics) -> None:
+        """names: of the sinks that each stream gets, from `SINKS`. Raises ConfigError, SinkError, StreamError."""
+        check_names(names)
+        self._closing = ExitStack()
+        self._writers: dict[str, list[Background]] = {}
+        with ExitStack() as opened:
+            for outlet in outlets:
+                _make_folder(outlet)
+                writers = self._writers[outlet.info.name] = []
+                for name in names:
+                    writer = Background(name, SINKS[name](outlet), metrics)
+                    opened.callback(writer.close)
+                    writers.append(writer)
+            self._closing = opened.pop_all()
+
+    def write(self, item: Event | Tracked) -> None:
+        """Give an event or a frame to those sinks of its stream that take it; wait where one cannot keep up.
+
+        Raises what a sink has raised since: SinkError or StreamError.
+        """
+        for writer in self._writers[item.stream]:
+            writer.write(item)
+
+    def close(self) -> None:
+        """Close them all, also where one of them fails; its error is raised then."""
+        self._closing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise ConfigError where there is no such sink."""
+    for name in names:
+        if name not in SINKS:
+            nearest = get_close_matches(name, SINKS, n=1)
+            hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(SINKS)}"
+            raise ConfigError(f"output.sinks: unknown sink {name!r}; {hint}")
+
+
+def _make_folder(outlet: Outlet) -> None:
+    try:
+        outlet.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SinkError(f"{outlet.folder}: cannot be made: {error.strerror}") from error

@@ -1,0 +1,79 @@
+"""The command line: `wayside COMMAND ...`. Each command is a module of `pipeline.commands`, imported when it is called.
+
+Exit codes: 0 done; 1 something went wrong; 2 what was asked for cannot be; 128 and more: ended by a signal.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import logging
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib.metadata import version
+
+COMMANDS = {
+    "watch": ("pipeline.commands.watch", "watch videos, images and cameras: signs in the driver's language"),
+    "detect": ("pipeline.commands.detect", "find signs in images, folders and zips"),
+    "sample": ("pipeline.commands.sample", "make a drive with signs, and the truth about it"),
+    "train": ("pipeline.commands.train", "train the networks"),
+    "evaluate": ("pipeline.commands.evaluate", "measure the networks"),
+}
+"""Each command's module, which has `configure(parser)` and `run(args) -> exit code`, and its line of help."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code; what goes wrong is told in one line."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = _parser(words).parse_args(words)
+    level = logging.DEBUG if args.verbose else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    command = importlib.import_module(COMMANDS[args.command][0])
+    try:
+        return int(command.run(args))
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        # Who read our output has gone. Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except Exception as error:  # noqa: BLE001  the one place where everything ends up
+        return _told(error, args.verbose)
+
+
+def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Build the parser; of the commands only the one that is called tells its flags, the others stay unimported."""
+    parser = argparse.ArgumentParser(
+        prog="wayside", description="Watches video: traffic signs in the driver's language."
+    )
+    parser.add_argument("--version", action="version", version=f"wayside {version('wayside')}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    called = next((word for word in words if not word.startswith("-")), None)
+    for name, (module, line) in COMMANDS.items():
+        command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")
+        command.add_argument("-q", "--quiet", action="store_true", help="no progress bar and no summary")
+        command.add_argument("-v", "--verbose", action="store_true", help="say more, and show where an error came from")
+        if name == called:
+            importlib.import_module(module).configure(command)
+    return parser
+
+
+def _told(error: Exception, verbose: bool) -> int:
+    """Tell an error to a person in one line, with the traceback where it was asked for; return the exit code."""
+    from detectors.errors import ModelError
+    from pipeline.errors import ConfigError
+
+    if verbose:
+        traceback.print_exception(error)
+    line = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, OSError | ModelError | ConfigError):
+        line = f"internal error: {type(error).__name__}: {line}" + ("" if verbose else " (-v shows more)")
+    print(f"wayside: {line}", file=sys.stderr)
+    return 2 if isinstance(error, ConfigError) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

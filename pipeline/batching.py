@@ -1,0 +1,51 @@
+"""Frames -> batches. Files by count alone, so that a run can be repeated; a live batch also by time."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from streams.frame import Frame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSettings:
+    """How many frames are scanned at once.
+
+    size: at the most. Goes up: the scan is a little faster a frame (much on a GPU), and takes more memory
+    wait_seconds: how long a live batch waits to be full. Goes up: fuller batches, later events
+    """
+
+    size: int = 8
+    wait_seconds: float = 0.04
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ValueError(f"size must be 1 or more, got {self.size}")
+        if self.wait_seconds < 0:
+            raise ValueError(f"wait_seconds must not be negative, got {self.wait_seconds}")
+
+
+class Frames(Protocol):
+    """Where frames come from, stream by stream in turn (see `prefetch.Prefetch`)."""
+
+    @property
+    def is_live(self) -> bool: ...
+
+    def take(self, timeout_seconds: float | None = None) -> Frame | None: ...
+
+
+def batch(frames: Frames, settings: BatchSettings | None = None) -> Iterator[list[Frame]]:
+    """Yield the frames in lists of `size`, in the order in which they come; the last of all may be shorter."""
+    settings = settings or BatchSettings()
+    while (first := frames.take()) is not None:
+        filled = [first]
+        deadline = time.monotonic() + settings.wait_seconds if frames.is_live else None
+        while len(filled) < settings.size:
+            frame = frames.take(None if deadline is None else deadline - time.monotonic())
+            if frame is None:
+                break
+            filled.append(frame)
+        yield filled

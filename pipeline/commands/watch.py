@@ -1,0 +1,98 @@
+"""`wayside watch`: watches videos, folders of images and cameras; writes what it saw and tells the driver."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pipeline.config import Config, StreamSettings, read_config
+from pipeline.errors import ConfigError
+from pipeline.record import Record
+from pipeline.run import watch
+from pipeline.sinks import FILES
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Settings = TypeVar("Settings", bound="DataclassInstance")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "sources",
+        nargs="*",
+        metavar="SOURCE",
+        help="a video, a folder or glob of images, camera:0, or sample:road?seed=1; several are watched at once",
+    )
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML; flags go before them")
+    parser.add_argument("--task", help="what to look for (default: signs)")
+    parser.add_argument("--lang", metavar="TAG", help="language of the driver, as de or pt-BR (default: the locale's)")
+    parser.add_argument("--country", metavar="CODE", help="whose signs and units these are (default: DE)")
+    parser.add_argument("--out", metavar="DIR", help="folder for events.jsonl, run.json and the rest (default: out)")
+    parser.add_argument("--video", action="store_true", help="also write annotated.mp4")
+    parser.add_argument("--detections", action="store_true", help="also write detections.jsonl, a line a frame")
+    parser.add_argument("--speak", action="store_true", help="say announcements aloud, where espeak-ng is installed")
+    parser.add_argument("--metrics-port", type=int, metavar="PORT", help="serve metrics for Prometheus")
+    parser.add_argument("--models", metavar="DIR", help="folder of your own weights (default: the shipped)")
+    parser.add_argument("--device", help="auto, cpu, cuda or torch (default: auto)")
+    parser.add_argument("--precision", help="auto, f32 or bf16 (default: auto)")
+    parser.add_argument("--batch", type=int, metavar="N", help="frames scanned at once (default: 8)")
+
+
+def run(args: argparse.Namespace) -> int:
+    config = configured(args)
+    record = watch(config, quiet=args.quiet)
+    if not args.quiet:
+        print(summary(config, record))
+    return 128 + record.interrupted_by if record.interrupted_by else 0
+
+
+def configured(args: argparse.Namespace) -> Config:
+    """Return the settings of the file, if there is one, with those of the command line put over them."""
+    config = read_config(args.config) if args.config else Config()
+    asked = {"video": args.video, "detections": args.detections, "speech": args.speak}
+    sinks = dict.fromkeys((*config.output.sinks, *(name for name, is_asked in asked.items() if is_asked)))
+    streams = tuple(StreamSettings(url=url) for url in args.sources) or config.stream
+    return replace(
+        config,
+        stream=streams,
+        detector=_changed(
+            config.detector,
+            "detector",
+            task=args.task,
+            models=args.models,
+            device=args.device,
+            precision=args.precision,
+        ),
+        batch=_changed(config.batch, "batch", size=args.batch),
+        road=_changed(config.road, "road", lang=args.lang, country=args.country),
+        output=_changed(config.output, "output", folder=args.out, sinks=tuple(sinks)),
+        metrics=_changed(config.metrics, "metrics", port=args.metrics_port),
+    )
+
+
+def summary(config: Config, record: Record) -> str:
+    """Return what a person wants to know in the end: what was seen, and where it is written."""
+    lines = []
+    for name, folder in config.folders.items():
+        counts = record.frames[name]
+        lost = {"dropped": counts.dropped_total, "corrupt": counts.corrupt}
+        told = [f"{counts.video_seconds:.1f} s", f"{counts.decoded} frames"]
+        lines.append(f"{name}: {', '.join(told + [f'{number} {what}' for what, number in lost.items() if number])}")
+        seen = record.summaries[name].seen.most_common()
+        lines += [f"{count:>6} × {words}" for words, count in seen] or ["  no signs"]
+        files = {sink: folder / FILES[sink] for sink in config.output.sinks if sink in FILES}
+        lines += [f"  {sink:<10} {path}" for sink, path in {**files, "run": folder / "run.json"}.items()]
+    lines.append(f"{record.frames_per_second:.1f} frames a second")
+    return "\n".join(lines)
+
+
+def _changed(settings: Settings, section: str, **values: object) -> Settings:
+    """Return a section of the settings with those values that are given."""
+    given = {name: value for name, value in values.items() if value is not None}
+    try:
+        return replace(settings, **given)
+    except ValueError as error:
+        raise ConfigError(f"{section}.{error}") from error

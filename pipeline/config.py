@@ -1,0 +1,208 @@
+"""All settings of a run: one TOML a deployment, in the order of the flow, read into frozen dataclasses.
+
+The settings of a part stand with that part, as a dataclass with its defaults and what happens when a number goes up;
+this file puts them together and reads them. An unknown key is an error that names the file, the key and the nearest
+known one. `docs/configuration.md` lists every key.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+import types
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from pipeline.batching import BatchSettings
+from pipeline.errors import ConfigError
+from pipeline.prefetch import PrefetchSettings
+from pipeline.road.announce import AnnouncerSettings
+from pipeline.road.limit import LimitSettings
+from pipeline.road.task import RoadSettings
+from pipeline.tracker import TrackerSettings
+from streams.urls import redact, stream_names
+
+_SECRET = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSettings:
+    """One source.
+
+    url: a path of a video, a folder or glob of images, `camera:0`, `sample:road?seed=1`
+    name: folder and label of the stream; without it, it is made from the url
+    """
+
+    url: str
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.name is not None and not re.fullmatch(r"\w[\w.-]*", self.name):
+            raise ValueError(f"name must be letters, digits, '_', '-' and '.', got {self.name!r}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectorSettings:
+    """What is looked for, and by what.
+
+    models: folder of weights; without it the shipped ones
+    device: auto, cpu, cuda or torch; precision: auto, f32 or bf16
+    longest_side: pixels to which a picture's longer side is brought for the scan. Goes up: smaller signs are found,
+        slower by the square
+    scan_every: every so many-th frame of a stream is scanned; signs that are known are looked at in every one. Goes up:
+        faster, and signs are found later
+    threshold: score from which a detection counts, 0 to 1; without it the shipped one. Goes up: fewer false ones
+    """
+
+    task: str = "signs"
+    models: str | None = None
+    device: str = "auto"
+    precision: str = "auto"
+    longest_side: int = 960
+    scan_every: int = 2
+    threshold: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.scan_every < 1:
+            raise ValueError(f"scan_every must be 1 or more, got {self.scan_every}")
+        if self.longest_side < 64:
+            raise ValueError(f"longest_side must be 64 or more, got {self.longest_side}")
+        if self.threshold is not None and not 0 < self.threshold <= 1:
+            raise ValueError(f"threshold must be more than 0 and at most 1, got {self.threshold}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputSettings:
+    """What is written, and where.
+
+    folder: events.jsonl and the rest go there; with several streams, to a folder for each in it
+    sinks: of events, detections, video, speech
+    """
+
+    folder: str = "out"
+    sinks: tuple[str, ...] = ("events",)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricsSettings:
+    """Where Prometheus may fetch the metrics.
+
+    port: without it, nowhere
+    address: of the interface; the default lets only this machine in
+    """
+
+    port: int | None = None
+    address: str = "127.0.0.1"
+
+    def __post_init__(self) -> None:
+        if self.port is not None and not 0 <= self.port <= 65535:
+            raise ValueError(f"port must be between 0 and 65535, got {self.port}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything that a run needs to know; each field is a section of the TOML file, `stream` one that may repeat."""
+
+    stream: tuple[StreamSettings, ...] = ()
+    prefetch: PrefetchSettings = field(default_factory=PrefetchSettings)
+    batch: BatchSettings = field(default_factory=BatchSettings)
+    detector: DetectorSettings = field(default_factory=DetectorSettings)
+    tracker: TrackerSettings = field(default_factory=TrackerSettings)
+    road: RoadSettings = field(default_factory=RoadSettings)
+    announcer: AnnouncerSettings = field(default_factory=AnnouncerSettings)
+    limit: LimitSettings = field(default_factory=LimitSettings)
+    output: OutputSettings = field(default_factory=OutputSettings)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
+
+    def __post_init__(self) -> None:
+        names = self.stream_names
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"stream: two streams are called {name!r}; give them different names")
+
+    @property
+    def stream_names(self) -> list[str]:
+        """One name a stream: the given one, else what its url makes."""
+        made = iter(stream_names(stream.url for stream in self.stream if stream.name is None))
+        return [stream.name or next(made) for stream in self.stream]
+
+    @property
+    def folders(self) -> dict[str, Path]:
+        """Where the files of each stream go, by its name: the output folder, or, of several streams, one in it."""
+        folder, names = Path(self.output.folder), self.stream_names
+        return {name: folder / name if len(names) > 1 else folder for name in names}
+
+    def shown(self) -> dict[str, Any]:
+        """Return the settings without secrets, for a run's record."""
+        table = asdict(self)
+        for stream in table["stream"]:
+            stream["url"] = redact(stream["url"])
+        return table
+
+
+def read_config(path: Path) -> Config:
+    """Read a TOML file; ConfigError names the file and the key."""
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(f"{path}: {reason}") from error
+    config = _read(Config, table, f"{path}: ", "")
+    assert isinstance(config, Config)
+    return config
+
+
+def _read(kind: type, table: Mapping[str, Any], where: str, section: str) -> Any:
+    """Make a settings dataclass of a table; `where` and `section` lead the message of an error."""
+    hints = get_type_hints(kind)
+    known = [f.name for f in fields(kind)]
+    for key in table:
+        if key not in known:
+            nearest = get_close_matches(key, known, n=1)
+            hint = f"did you mean {section}{nearest[0]}?" if nearest else f"known are {', '.join(known)}"
+            raise ConfigError(f"{where}{section}{key}: unknown key; {hint}")
+    values = {key: _value(hints[key], value, where, f"{section}{key}") for key, value in table.items()}
+    missing = [name for name in known if name not in values and name == "url"]
+    if missing:
+        raise ConfigError(f"{where}{section}{missing[0]}: is missing")
+    try:
+        return kind(**values)
+    except ValueError as error:
+        raise ConfigError(f"{where}{section}{error}") from error
+
+
+def _value(hint: Any, value: Any, where: str, key: str) -> Any:
+    """Check a value against a type and return it as that type; strings get their secrets."""
+    if is_dataclass(hint) and isinstance(hint, type):
+        return _read(hint, _checked(value, dict, "a table", where, key), where, f"{key}.")
+    if get_origin(hint) is tuple:
+        item = get_args(hint)[0]
+        rows = _checked(value, list, "a list", where, key)
+        return tuple(_value(item, row, where, f"{key}[{number}]") for number, row in enumerate(rows))
+    if get_origin(hint) in (Union, types.UnionType):
+        (hint,) = (choice for choice in get_args(hint) if choice is not types.NoneType)
+    if hint is float and type(value) is int:
+        return float(value)
+    if hint is str:
+        return _with_secrets(_checked(value, str, "a string", where, key), where, key)
+    names = {int: "a whole number", float: "a number", bool: "true or false"}
+    return _checked(value, hint, names[hint], where, key)
+
+
+def _checked(value: Any, kind: type, name: str, where: str, key: str) -> Any:
+    if type(value) is not kind:
+        raise ConfigError(f"{where}{key}: must be {name}, got {value!r}")
+    return value
+
+
+def _with_secrets(text: str, where: str, key: str) -> str:
+    def secret(match: re.Match[str]) -> str:
+        if match[1] not in os.environ:
+            raise ConfigError(f"{where}{key}: the environment variable {match[1]} is not set")
+        return os.environ[match[1]]
+
+    return _SECRET.sub(secret, text)

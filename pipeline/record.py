@@ -1,0 +1,166 @@
+"""`run.json`: what a run was, in numbers; `docs/events.md` describes it. Here, and not in the events, stands what may
+differ from run to run: times, speeds, versions, settings.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import signal
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from detectors.detector import Detector
+from pipeline.config import Config
+from pipeline.errors import SinkError
+from pipeline.events import Event, LimitChange, OtherSign, Sighting, row
+from pipeline.metrics import FrameCounts, Metrics, versions
+from pipeline.tasks import Task
+from streams.source import Source
+
+SCHEMA = 1
+"""Goes up where a field is renamed, removed or changes its meaning."""
+
+
+@dataclass(slots=True)
+class Summary:
+    """What came of one stream, counted. `seen` is by what it means, in the language of the run."""
+
+    events: Counter[str] = field(default_factory=Counter)
+    labels: Counter[str] = field(default_factory=Counter)
+    seen: Counter[str] = field(default_factory=Counter)
+    limit: LimitChange | None = None
+
+    def count(self, event: Event, task: Task) -> None:
+        self.events[event.type] += 1
+        if isinstance(event, Sighting | OtherSign):
+            self.labels[event.label] += 1
+            self.seen[task.words(event)] += 1
+        elif isinstance(event, LimitChange):
+            self.limit = event
+
+
+class Record:
+    """Keeps the account of a run while the body of a `with` runs, and writes it in the end, whatever the end is.
+
+    The clock runs from entering to leaving; enter it before the first frame is read, and leave it when the sinks have
+    written their last.
+    """
+
+    def __init__(
+        self, config: Config, *, sources: Sequence[Source], task: Task, detector: Detector, metrics: Metrics
+    ) -> None:
+        self.summaries = {source.info.name: Summary() for source in sources}
+        self.failures: Mapping[str, Exception] = {}
+        self.interrupted_by: signal.Signals | None = None
+        self._config = config
+        self._sources = sources
+        self._task = task
+        self._detector = detector
+        self._metrics = metrics
+        self._started_at = datetime.now(UTC)
+        self._start = time.perf_counter()
+        self._seconds = 0.0
+
+    @property
+    def frames_per_second(self) -> float:
+        """Decoded frames of all streams, from the first read to the last event written."""
+        return sum(counts.decoded for counts in self.frames.values()) / self._seconds if self._seconds else 0.0
+
+    @property
+    def frames(self) -> Mapping[str, FrameCounts]:
+        """What became of the frames of each stream."""
+        return self._metrics.frames.snapshot()
+
+    def count(self, event: Event) -> None:
+        self.summaries[event.stream].count(event, self._task)
+
+    def __enter__(self) -> Self:
+        self._start = time.perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._seconds = time.perf_counter() - self._start
+        head, common = {"schema": SCHEMA, "task": self._config.detector.task}, self._common(error)
+        rows = {source.info.name: self._stream(source) for source in self._sources}
+        folders = self._config.folders
+        for name, table in rows.items():
+            _write(folders[name] / "run.json", {**head, **table, **self._speed(table["frames"]), **common})
+        if len(rows) > 1:
+            total = {key: sum(table[key] for table in rows.values()) for key in _SUMS}
+            _write(
+                Path(self._config.output.folder) / "run.json",
+                {**head, **total, **self._speed(total["frames"]), "streams": rows, **common},
+            )
+
+    def _common(self, error: BaseException | None) -> dict[str, Any]:
+        return {
+            "started_at": self._started_at.isoformat(timespec="seconds"),
+            "interrupted_by": self.interrupted_by.name if self.interrupted_by else None,
+            "error": None if error is None else str(error) or type(error).__name__,
+            "models": dict(self._detector.hashes),
+            "versions": {"python": platform.python_version(), **versions()},
+            "language": self._task.about(),
+            "stages": {stage: round(seconds, 3) for stage, seconds in self._metrics.stages.seconds().items()},
+            "config": self._config.shown(),
+        }
+
+    def _speed(self, frames: int) -> dict[str, float]:
+        rate = frames / self._seconds if self._seconds else 0.0
+        return {"elapsed_seconds": round(self._seconds, 3), "frames_per_second": round(rate, 2)}
+
+    def _stream(self, source: Source) -> dict[str, Any]:
+        name = source.info.name
+        counts, summary = self.frames.get(name, FrameCounts()), self.summaries[name]
+        failure = self.failures.get(name)
+        return {
+            "stream": name,
+            "size_wh": list(source.info.size_wh),
+            "frames": counts.decoded,
+            "scanned": counts.scanned,
+            "processed": counts.processed,
+            "sampled_out": counts.sampled_out,
+            "dropped": counts.dropped_total,
+            "corrupt": counts.corrupt,
+            "corrupt_packets": source.corrupt_packets,
+            "resolution_changes": source.resolution_changes,
+            "video_seconds": round(counts.video_seconds, 4),
+            "is_truncated": source.is_truncated,
+            "stream_error": None if failure is None else str(failure),
+            "summary": {
+                "events": dict(sorted(summary.events.items())),
+                "signs": dict(sorted(summary.labels.items())),
+                "limit": None if summary.limit is None else row(summary.limit),
+            },
+        }
+
+
+_SUMS = (
+    "frames",
+    "scanned",
+    "processed",
+    "sampled_out",
+    "dropped",
+    "corrupt",
+    "corrupt_packets",
+    "resolution_changes",
+    "video_seconds",
+)
+
+
+def _write(path: Path, table: dict[str, Any]) -> None:
+    """Put the file there whole or not at all."""
+    new = path.with_name(path.name + ".new")
+    try:
+        new.write_text(json.dumps(table, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        new.replace(path)
+    except OSError as error:
+        raise SinkError(f"{path}: cannot be written: {error.strerror}") from error

@@ -1,0 +1,176 @@
+"""The task `signs`: from a drive's tracks to sightings, announcements and the limit in force, and how it is shown."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from detectors.labels import SIGN_LABELS
+from detectors.picture import Image
+from pipeline.events import Announcement, Event, LimitChange, OtherSign, Sighting
+from pipeline.road.announce import Announcer, AnnouncerSettings
+from pipeline.road.catalogue import Catalogue, Meaning
+from pipeline.road.display import Display
+from pipeline.road.language import Phrasebook, negotiate
+from pipeline.road.limit import LimitSettings, LimitState
+from pipeline.stages import StreamEnd, Tracked
+from pipeline.tracker import Track
+
+_SHOWN = 8  # announcements of which the display chooses those that are still to be read
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoadSettings:
+    """Whose signs, in which language.
+
+    lang: a BCP 47 tag, as de or pt-BR; without it the locale decides, else English
+    country: ISO 3166 code of the country whose signs and units these are
+    """
+
+    lang: str | None = None
+    country: str = "DE"
+
+
+class Road:
+    """What all streams share: the signs of the country, and the words for them."""
+
+    labels = SIGN_LABELS
+
+    def __init__(self, *, road: RoadSettings, limit: LimitSettings, announcer: AnnouncerSettings) -> None:
+        """Raises ConfigError where the language or the country is unknown."""
+        self.catalogue = Catalogue.for_country(road.country)
+        self.phrasebook = Phrasebook(negotiate(None if road.lang is None else [road.lang]))
+        self._limit = limit
+        self._announcer = announcer
+
+    @property
+    def lang(self) -> str:
+        return self.phrasebook.lang
+
+    def watcher(self, stream: str) -> Drive:
+        return Drive(
+            stream,
+            catalogue=self.catalogue,
+            phrasebook=self.phrasebook,
+            limit=LimitState(stream, self._limit),
+            announcer=Announcer(self._announcer),
+        )
+
+    def screen(self) -> Screen:
+        return Screen(Display(self.catalogue, self.phrasebook))
+
+    def words(self, event: Sighting | OtherSign) -> str:
+        """Return what a seen sign means, in the driver's language."""
+        meaning = self.catalogue.meaning(event.class_id)
+        return (self.phrasebook.phrase(meaning) if meaning else self.phrasebook.interface("other_sign")).text
+
+    def about(self) -> dict[str, object]:
+        """Return what a run's record should tell: the language, and how far its sentences can be trusted."""
+        meanings = {sign.meaning.id: sign.meaning for sign in self.catalogue.signs.values()}
+        grades = Counter(self.phrasebook.phrase(meaning).grade for meaning in meanings.values())
+        catalogue = f"{self.catalogue.title} {self.catalogue.year}"
+        return {"lang": self.lang, "grades": dict(grades), "country": self.catalogue.country, "catalogue": catalogue}
+
+
+class Drive:
+    """One stream's watcher (see `stages.Watcher`): passive, fed frame by frame."""
+
+    def __init__(
+        self,
+        stream: str,
+        *,
+        catalogue: Catalogue,
+        phrasebook: Phrasebook,
+        limit: LimitState,
+        announcer: Announcer,
+    ) -> None:
+        self._stream = stream
+        self._catalogue = catalogue
+        self._phrasebook = phrasebook
+        self._limit = limit
+        self._announcer = announcer
+
+    def update(self, tracked: Tracked) -> Iterator[Event]:
+        """Yield what this frame brings: what is told, what was passed, and what that means for the limit."""
+        confirmed = [track for track in tracked.tracks if track.state == "confirmed"]
+        yield from self._events(confirmed, tracked.ended, tracked.frame.pts_seconds)
+
+    def close(self, end: StreamEnd) -> Iterator[Event]:
+        yield from self._events([], end.ended, end.pts_seconds)
+
+    def _events(self, confirmed: Sequence[Track], ended: Sequence[Track], pts_seconds: float) -> Iterator[Event]:
+        signs = [(t, m) for t in (*confirmed, *ended) if (m := self._catalogue.meaning(t.class_id)) is not None]
+        for track, meaning in self._announcer.due(signs, pts_seconds):
+            yield self._announcement(track, meaning, pts_seconds)
+        for track in sorted(ended, key=lambda t: (t.end_seconds, t.id)):
+            yield from self._passed(track)
+        if (change := self._limit.wait(pts_seconds)) is not None:
+            yield change
+
+    def _passed(self, track: Track) -> Iterator[Event]:
+        meaning = self._catalogue.meaning(track.class_id)
+        if meaning is None:
+            yield OtherSign(**self._seen(track))
+            return
+        yield Sighting(**self._seen(track), meaning=meaning.id, value=meaning.value, unit=meaning.unit)
+        for change in (self._limit.wait(track.end_seconds), self._limit.pass_sign(meaning, track.end_seconds)):
+            if change is not None:
+                yield change
+
+    def _seen(self, track: Track) -> dict[str, Any]:
+        return {
+            "stream": self._stream,
+            "track": track.id,
+            "class_id": track.class_id,
+            "label": SIGN_LABELS[track.class_id],
+            "start_seconds": track.start_seconds,
+            "end_seconds": track.end_seconds,
+            "score": track.score,
+            "best_xyxy": track.best.xyxy,
+            "best_seconds": track.best.pts_seconds,
+        }
+
+    def _announcement(self, track: Track, meaning: Meaning, pts_seconds: float) -> Announcement:
+        phrase = self._phrasebook.phrase(meaning)
+        return Announcement(
+            stream=self._stream,
+            pts_seconds=pts_seconds,
+            text=phrase.text,
+            lang=phrase.lang,
+            grade=phrase.grade,
+            meaning=meaning.id,
+            value=meaning.value,
+            unit=meaning.unit,
+            track=track.id,
+            class_id=track.class_id,
+            label=SIGN_LABELS[track.class_id],
+            passes_in_seconds=None if track.state == "ended" else track.passes_in_seconds,
+        )
+
+
+class Screen:
+    """Draws one stream's frames: it remembers of the events what stays visible."""
+
+    def __init__(self, display: Display) -> None:
+        self._display = display
+        self._limit: LimitChange | None = None
+        self._announcements: deque[Announcement] = deque(maxlen=_SHOWN)
+
+    def take(self, event: Event) -> None:
+        """Take an event that came before the next frame."""
+        if isinstance(event, LimitChange):
+            self._limit = event
+        elif isinstance(event, Announcement):
+            self._announcements.append(event)
+
+    def draw(self, tracked: Tracked) -> Image:
+        """Return the frame with everything drawn on it, RGB uint8 (H, W, 3)."""
+        return self._display.draw(
+            tracked.frame.rgb(),
+            tracked.tracks,
+            self._limit,
+            list(self._announcements),
+            pts_seconds=tracked.frame.pts_seconds,
+        )

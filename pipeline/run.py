@@ -1,0 +1,93 @@
+"""A run on one screen: streams in, events out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from detectors.detector import Detector, open_detector
+from pipeline.batching import batch
+from pipeline.config import Config
+from pipeline.errors import ConfigError
+from pipeline.interrupts import Interrupts
+from pipeline.metrics import Metrics
+from pipeline.prefetch import Prefetch
+from pipeline.progress import Progress
+from pipeline.record import Record
+from pipeline.sinks import Sinks
+from pipeline.sinks.sink import Outlet
+from pipeline.stages import Tracked, detect, events, follow
+from pipeline.tasks import Task, open_task
+from pipeline.tracker import Tracker
+from streams.source import Source, open_source
+
+
+def watch(config: Config, *, quiet: bool = False, detector: Detector | None = None) -> Record:
+    """Watch all streams to their ends, and return the account of it.
+
+    detector: the configured one, unless one is given
+
+    Raises ConfigError, StreamError, ModelError or SinkError. What was seen until then is written, and all of it where a
+    stream fails: the others go on, and its error is raised in the end.
+    """
+    with open_sources(config) as sources:
+        task = open_task(config)
+        detector = detector or _open_detector(config)
+        metrics = Metrics()
+        metrics.models(detector.hashes)
+        names = [source.info.name for source in sources]
+        threshold = config.detector.threshold or detector.threshold
+        trackers = {name: Tracker(config.tracker, threshold=threshold) for name in names}
+        watchers = {name: task.watcher(name) for name in names}
+        with (
+            metrics.served(config.metrics.address, config.metrics.port),
+            Interrupts() as interrupts,
+            Progress([source.info for source in sources], quiet=quiet) as progress,
+            Record(config, sources=sources, task=task, detector=detector, metrics=metrics) as record,
+            Sinks(config.output.sinks, _outlets(config, sources, task, threshold), metrics) as sinks,
+            Prefetch(sources, config.prefetch, metrics=metrics) as frames,
+        ):
+            interrupts.call(frames.stop)
+            batches = batch(frames, config.batch)
+            found = detect(batches, detector, trackers, scan_every=config.detector.scan_every, metrics=metrics)
+            tracked = follow(found, trackers, metrics=metrics)
+            for item in events(tracked, watchers, metrics=metrics):
+                sinks.write(item)
+                if isinstance(item, Tracked):
+                    progress.advance()
+                else:
+                    record.count(item)
+            record.interrupted_by = interrupts.received
+            record.failures = frames.failures()
+            frames.raise_failures()
+        return record
+
+
+@contextmanager
+def open_sources(config: Config) -> Iterator[list[Source]]:
+    """Open the configured streams, all or none, and close them in the end."""
+    if not config.stream:
+        raise ConfigError("no source is given")
+    with ExitStack() as stack:
+        sources = []
+        for stream, name in zip(config.stream, config.stream_names, strict=True):
+            source = open_source(stream.url, name=name)
+            stack.callback(source.close)
+            sources.append(source)
+        yield sources
+
+
+def _open_detector(config: Config) -> Detector:
+    settings = config.detector
+    return open_detector(
+        settings.task,
+        folder=None if settings.models is None else Path(settings.models),
+        device=settings.device,
+        precision=settings.precision,
+        longest_side=settings.longest_side,
+    )
+
+
+def _outlets(config: Config, sources: Sequence[Source], task: Task, threshold: float) -> list[Outlet]:
+    return [Outlet(config.folders[source.info.name], source.info, task, threshold) for source in sources]

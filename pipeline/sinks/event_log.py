@@ -1,0 +1,23 @@
+"""`events.jsonl`: a line an event (see `docs/events.md`)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.events import EVENTS, Event, row
+from pipeline.sinks.json_lines import JsonLines
+
+
+class EventLog:
+    """Writes every event of a stream."""
+
+    takes = EVENTS
+
+    def __init__(self, path: Path) -> None:
+        self._lines = JsonLines(path)
+
+    def write(self, event: Event) -> None:
+        self._lines.write(row(event))
+
+    def close(self) -> None:
+        self._lines.close()

@@ -1,0 +1,36 @@
+"""What a sink is, and what it is told when it is opened."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from pipeline.tasks import Task
+from streams.frame import StreamInfo
+
+
+class Sink(Protocol):
+    """Takes what comes of one stream, in the thread of its own that it is given (see `background.py`).
+
+    takes: the types of what it is given: of events, and `Tracked` for frames
+
+    `write` and `close` raise SinkError, or StreamError where a video cannot be written.
+    """
+
+    @property
+    def takes(self) -> tuple[type, ...]: ...
+
+    def write(self, item: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outlet:
+    """One stream's way out: the folder of its files, what the stream is, the task, and the detector's threshold."""
+
+    folder: Path
+    info: StreamInfo
+    task: Task
+    threshold: float

@@ -1,0 +1,32 @@
+"""`annotated.mp4`: the stream with everything drawn on it, with the stream's own times."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pipeline.events import EVENTS, Event
+from pipeline.stages import Tracked
+from pipeline.tasks import Screen
+from streams.frame import StreamInfo
+from streams.writer import VideoWriter
+
+
+class AnnotatedVideo:
+    """Draws and encodes a stream's frames; raises WriteError (a StreamError)."""
+
+    takes = (*EVENTS, Tracked)
+
+    def __init__(self, path: Path, info: StreamInfo, screen: Screen) -> None:
+        self._writer = VideoWriter(path, info.size_wh, time_base=info.time_base)
+        self._screen = screen
+
+    def write(self, item: Event | Tracked) -> None:
+        if not isinstance(item, Tracked):
+            self._screen.take(item)
+            return
+        frame = item.frame
+        duration = round(frame.duration_seconds / frame.time_base)
+        self._writer.write(self._screen.draw(item), pts=frame.pts, duration=duration, time_base=frame.time_base)
+
+    def close(self) -> None:
+        self._writer.close()

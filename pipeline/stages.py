@@ -1,0 +1,146 @@
+"""The stages between batches of frames and events. Each is a generator: things in, things out, nothing kept running.
+
+`detect` is lazy: a frame is verified only when the stage after it asks for it, and by then the tracker has seen the
+frame before and can tell where to look. So these stages run in one thread, frame by frame, each stream in its order.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from detectors.detections import Detections
+from detectors.detector import Detector
+from pipeline.events import Event
+from pipeline.metrics import Metrics
+from pipeline.tracker import Boxes, Track, Tracker
+from streams.frame import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A frame and what was found in it."""
+
+    frame: Frame
+    detections: Detections
+
+
+@dataclass(frozen=True, slots=True)
+class Tracked:
+    """A frame, the tracks that live there, and the confirmed ones that have ended."""
+
+    frame: Frame
+    tracks: Sequence[Track]
+    ended: Sequence[Track]
+
+    @property
+    def stream(self) -> str:
+        return self.frame.stream
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """A stream is over: its last tracks, and the PTS of its last frame."""
+
+    stream: str
+    pts_seconds: float
+    ended: Sequence[Track]
+
+
+class Watcher(Protocol):
+    """What turns one stream's tracks into events: the part that a task brings (see `tasks.py`)."""
+
+    def update(self, tracked: Tracked) -> Iterable[Event]: ...
+
+    def close(self, end: StreamEnd) -> Iterable[Event]: ...
+
+
+def detect(
+    batches: Iterable[Sequence[Frame]],
+    detector: Detector,
+    trackers: Mapping[str, Tracker],
+    *,
+    scan_every: int,
+    metrics: Metrics,
+) -> Iterator[Found]:
+    """Scan every `scan_every`-th frame of a stream, a batch at once; verify each frame, a frame of each stream a round.
+
+    What is verified is what the scan proposes and where the stream's tracks are expected. A track is confirmed and
+    voted on in every frame, although most frames are not scanned.
+    """
+    next_scan: dict[str, int] = {}
+    for frames in batches:
+        due = [frame for frame in frames if _is_due(frame, next_scan, scan_every)]
+        with metrics.stages("scan"):
+            proposals = dict(zip(map(id, due), detector.scan(due) if due else [], strict=True))
+        for frame in due:
+            metrics.frames.scanned(frame.stream)
+        for row in rounds(frames):
+            boxes = [_where(proposals.get(id(f)), trackers[f.stream].predicted(f.pts_seconds)) for f in row]
+            with metrics.stages("verify"):
+                is_anything = any(map(len, boxes))
+                found = detector.verify(row, boxes) if is_anything else [Detections.empty()] * len(row)
+            for frame, detections in zip(row, found, strict=True):
+                yield Found(frame, detections)
+
+
+def rounds(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
+    """Yield the first frame of each stream, then the second of each that has one, and so on."""
+    by_stream: dict[str, list[Frame]] = {}
+    for frame in frames:
+        by_stream.setdefault(frame.stream, []).append(frame)
+    for turn in range(max(map(len, by_stream.values()), default=0)):
+        yield [queue[turn] for queue in by_stream.values() if turn < len(queue)]
+
+
+def follow(
+    found: Iterable[Found], trackers: Mapping[str, Tracker], *, metrics: Metrics
+) -> Iterator[Tracked | StreamEnd]:
+    """Track each stream's detections; at the end, end the tracks of all streams."""
+    last_pts = dict.fromkeys(trackers, 0.0)
+    for item in found:
+        frame = item.frame
+        tracker, cuts = trackers[frame.stream], trackers[frame.stream].cuts
+        with metrics.stages("track"):
+            tracks = tracker.update(item.detections, pts_seconds=frame.pts_seconds, size_wh=frame.size_wh)
+        if tracker.cuts > cuts:
+            metrics.cuts.labels(frame.stream).inc()
+        last_pts[frame.stream] = frame.pts_seconds
+        yield Tracked(frame, tracks, tracker.ended())
+    for stream, tracker in trackers.items():
+        yield StreamEnd(stream, last_pts[stream], tracker.finish())
+
+
+def events(
+    tracked: Iterable[Tracked | StreamEnd], watchers: Mapping[str, Watcher], *, metrics: Metrics
+) -> Iterator[Event | Tracked]:
+    """Turn tracks into events. Each frame comes after its events, so that who draws it knows them."""
+    for item in tracked:
+        with metrics.stages("events"):
+            watcher = watchers[item.stream]
+            new = list(watcher.close(item) if isinstance(item, StreamEnd) else watcher.update(item))
+        for event in new:
+            metrics.event(event)
+            yield event
+        if isinstance(item, StreamEnd):
+            continue
+        yield item
+        # Who asks for more has dealt with what there was.
+        metrics.frames.processed(item.frame.stream)
+        metrics.latency.observe(time.monotonic() - item.frame.received_at)
+
+
+def _is_due(frame: Frame, next_scan: dict[str, int], scan_every: int) -> bool:
+    """Say whether it is the frame's turn to be scanned; counts from the last that was, so drops shift no turn."""
+    if frame.index < next_scan.get(frame.stream, 0):
+        return False
+    next_scan[frame.stream] = frame.index + scan_every
+    return True
+
+
+def _where(proposals: Boxes | None, predicted: Boxes) -> Boxes:
+    return predicted if proposals is None else np.concatenate([proposals, predicted])
