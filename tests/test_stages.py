@@ -1,0 +1,153 @@
+"""Detecting and following: what is scanned, what is verified, and that batches change nothing."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from detectors.detections import Detections
+from detectors.picture import Picture
+from pipeline.metrics import Metrics
+from pipeline.stages import Found, StreamEnd, Tracked, detect, events, follow, rounds
+from pipeline.tracker import Tracker
+from streams.frame import Frame
+from tests.worlds import Sign, SquareDetector, frame, picture, times
+
+SIGN = Sign(2, z=38)
+
+
+def frames(signs: Sequence[Sign] = (SIGN,), seconds: float = 1.0, *, stream: str = "road") -> list[Frame]:
+    return [frame(picture(signs, now), index=i, stream=stream) for i, now in enumerate(times(seconds))]
+
+
+def batches(row: Sequence[Frame], size: int) -> list[Sequence[Frame]]:
+    return [row[i : i + size] for i in range(0, len(row), size)]
+
+
+def metrics(*streams: str) -> Metrics:
+    counted = Metrics()
+    for stream in streams or ("road",):
+        counted.frames.open(stream)
+    return counted
+
+
+def run_through(row: Sequence[Frame], size: int, scan_every: int = 2) -> list[Tracked | StreamEnd]:
+    streams = sorted({f.stream for f in row})
+    counted, trackers = metrics(*streams), {stream: Tracker() for stream in streams}
+    found = detect(batches(row, size), SquareDetector(), trackers, scan_every=scan_every, metrics=counted)
+    return list(follow(found, trackers, metrics=counted))
+
+
+@pytest.mark.parametrize(
+    ("order", "expected", "remark"),
+    [
+        ("", [], "no frames"),
+        ("aaa", ["a", "a", "a"], "one stream: a frame a round"),
+        ("abab", ["ab", "ab"], "two streams in step"),
+        ("aabca", ["abc", "a", "a"], "uneven: a stream that is done is left out"),
+    ],
+)
+def test_rounds(order: str, expected: list[str], remark: str) -> None:
+    grey = np.zeros((8, 8, 3), np.uint8)
+    row = [frame(grey, index=i, stream=stream) for i, stream in enumerate(order)]
+    assert ["".join(f.stream for f in round_) for round_ in rounds(row)] == expected, remark
+    flat = [f.index for round_ in rounds(row) for f in round_ if f.stream == "a"]
+    assert flat == sorted(flat), "a stream's frames keep their order"
+
+
+@pytest.mark.parametrize(("scan_every", "size"), [(1, 8), (2, 8), (2, 1), (3, 8), (3, 5), (30, 8)])
+def test_every_nth_frame_is_scanned_a_batch_at_once(scan_every: int, size: int) -> None:
+    detector, counted = SquareDetector(), metrics()
+    row = frames()
+    list(detect(batches(row, size), detector, {"road": Tracker()}, scan_every=scan_every, metrics=counted))
+    expected = [len([f for f in part if f.index % scan_every == 0]) for part in batches(row, size)]
+    assert detector.scans == [count for count in expected if count], "the scan sees all due frames of a batch together"
+    assert counted.frames.snapshot()["road"].scanned == sum(expected)
+
+
+def test_a_dropped_frame_shifts_no_turn() -> None:
+    row = [f for f in frames() if f.index != 2]
+    detector = SquareDetector()
+    list(detect(batches(row, 1), detector, {"road": Tracker()}, scan_every=2, metrics=metrics()))
+    assert sum(detector.scans) == 12, "frame 3 takes the turn of frame 2, and 5 the next"
+
+
+def test_a_tracked_sign_is_found_without_a_scan() -> None:
+    """Only the first frame is scanned; from then on the sign is found where the tracker expects it."""
+    items = run_through(frames(seconds=2.0), size=8, scan_every=1000)
+    tracked = [item for item in items if isinstance(item, Tracked)]
+    assert all(len(item.tracks) == 1 and not item.tracks[0].is_bridged for item in tracked)
+    assert tracked[-1].tracks[0].state == "confirmed"
+
+
+def test_the_tracker_has_seen_a_frame_before_the_next_is_verified() -> None:
+    """`detect` yields frame by frame; were a batch verified at once, the second frame would have no predictions."""
+    tracker, asked = Tracker(), []
+
+    class Asked(SquareDetector):
+        def verify(self, pictures: Sequence[Picture], proposals: Sequence[NDArray[np.float32]]) -> list[Detections]:
+            asked.append(len(proposals[0]))
+            return super().verify(pictures, proposals)
+
+    counted = metrics()
+    found = detect(batches(frames(seconds=0.2), 8), Asked(), {"road": tracker}, scan_every=8, metrics=counted)
+    list(follow(found, {"road": tracker}, metrics=counted))
+    assert asked == [1, 1, 1, 1, 1], "one proposal by the scan, then one prediction a frame"
+
+
+def test_nothing_to_verify_is_not_verified() -> None:
+    detector = SquareDetector()
+    found = list(detect(batches(frames(()), 8), detector, {"road": Tracker()}, scan_every=2, metrics=metrics()))
+    assert detector.verifications == []
+    assert [len(item.detections) for item in found] == [0] * 25
+
+
+def test_events_do_not_depend_on_the_batch_size() -> None:
+    signs = [SIGN, Sign(13, x=-3.0, z=45)]
+    row = [f for pair in zip(frames(signs), frames([Sign(14)], stream="b"), strict=True) for f in pair]
+    expected = run_through(row, 1)
+    for size in (2, 5, 8):
+        for stream in ("road", "b"):
+            assert [i for i in run_through(row, size) if i.stream == stream] == [
+                i for i in expected if i.stream == stream
+            ], f"batches of {size}"
+
+
+def test_the_end_of_the_streams_ends_their_tracks() -> None:
+    row = [*frames(seconds=1.0), *frames((), seconds=0.4, stream="empty")]
+    ends = {item.stream: item for item in run_through(row, 8) if isinstance(item, StreamEnd)}
+    assert [t.class_id for t in ends["road"].ended] == [2]
+    assert ends["empty"].ended == []
+    assert ends["empty"].pts_seconds == pytest.approx(0.36)
+
+
+def test_events_come_before_their_frame_and_frames_are_counted_when_they_are_done() -> None:
+    counted = metrics()
+    counted.frames.decoded("road", 0.04)
+    seen: list[str] = []
+
+    class Watcher:
+        def update(self, tracked: Tracked) -> list[str]:
+            return ["event"]
+
+        def close(self, end: StreamEnd) -> list[str]:
+            return ["last event"]
+
+    (first,) = frames(seconds=0.04)
+    items = follow([Found(first, Detections.empty())], {"road": Tracker()}, metrics=counted)
+    for item in events(items, {"road": Watcher()}, metrics=counted):  # type: ignore[dict-item]
+        seen.append(item if isinstance(item, str) else "frame")
+        if seen[-1] == "frame":
+            assert counted.frames.snapshot()["road"].in_flight == 1, "it is being dealt with"
+    assert seen == ["event", "frame", "last event"]
+    assert counted.frames.snapshot()["road"].processed == 1
+    assert counted.frames.snapshot()["road"].in_flight == 0
+
+
+def test_a_cut_is_counted() -> None:
+    counted = metrics()
+    grey = np.zeros((8, 8, 3), np.uint8)
+    jump = [frame(grey, index=i, pts=pts) for i, pts in enumerate((0, 1, 500, 501))]
+    list(follow([Found(f, Detections.empty()) for f in jump], {"road": Tracker()}, metrics=counted))
+    assert counted.registry.get_sample_value("wayside_stream_cuts_total", {"stream": "road"}) == 1
