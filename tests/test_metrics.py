@@ -1,0 +1,163 @@
+"""What is counted adds up at every scrape, and Prometheus likes the look of it."""
+
+import shutil
+import socket
+import subprocess
+import threading
+import urllib.request
+
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from pipeline.errors import ConfigError
+from pipeline.metrics import FrameCounts, Metrics
+from tests.test_events import ANNOUNCEMENT, LIMIT, OTHER, SIGHTING
+
+PARTS = ("processed", "dropped", "sampled_out", "corrupt")
+
+
+def filled() -> Metrics:
+    """Return metrics in which everything has happened once."""
+    metrics = Metrics()
+    metrics.frames.open("front")
+    for settle in (
+        metrics.frames.processed,
+        metrics.frames.sampled_out,
+        metrics.frames.corrupt,
+        lambda stream: metrics.frames.dropped(stream, "late"),
+    ):
+        metrics.frames.decoded("front", 0.04)
+        settle("front")
+    metrics.frames.decoded("front", 0.2)
+    metrics.frames.scanned("front")
+    metrics.models({"signs-scanner.safetensors": "ab" * 32})
+    metrics.stream_up.labels("front").set(1)
+    metrics.cuts.labels("front").inc()
+    metrics.queued.labels("front").set(3)
+    metrics.latency.observe(0.2)
+    metrics.written.labels("events").inc()
+    metrics.sink_errors.labels("video").inc()
+    for event in (SIGHTING, OTHER, ANNOUNCEMENT, LIMIT):
+        metrics.event(event)
+    with metrics.stages("decode"):
+        pass
+    return metrics
+
+
+def scraped(metrics: Metrics) -> dict[str, float]:
+    """Scrape once and return stream front's frames by result, with those in flight."""
+    frames = {}
+    for family in text_string_to_metric_families(generate_latest(metrics.registry).decode()):
+        for sample in family.samples:
+            if sample.name == "wayside_frames_total":
+                frames[sample.labels["result"]] = sample.value
+            elif sample.name == "wayside_frames_in_flight":
+                frames["in_flight"] = sample.value
+    return frames
+
+
+def test_frames_by_what_became_of_them() -> None:
+    assert scraped(filled()) == {**dict.fromkeys(PARTS, 1.0), "decoded": 5.0, "in_flight": 1.0}
+
+
+def test_a_stream_is_seen_before_its_first_frame() -> None:
+    metrics = Metrics()
+    metrics.frames.open("front")
+    assert scraped(metrics) == {**dict.fromkeys(PARTS, 0.0), "decoded": 0.0, "in_flight": 0.0}
+
+
+def test_the_sum_holds_at_every_scrape_while_threads_count() -> None:
+    metrics = Metrics()
+    metrics.frames.open("front")
+    is_over = threading.Event()
+
+    def count(number: int) -> None:
+        ledger = metrics.frames
+        settle = (ledger.processed, ledger.sampled_out, ledger.corrupt, lambda s: ledger.dropped(s, "late"))[number % 4]
+        while not is_over.is_set():
+            for step in range(50):
+                ledger.decoded("front", step / 25)
+            for _ in range(50):
+                settle("front")
+
+    threads = [threading.Thread(target=count, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(40):
+            frames = scraped(metrics)
+            assert frames["decoded"] == sum(frames[part] for part in (*PARTS, "in_flight"))
+            assert 0 <= frames["in_flight"] <= 8 * 50
+    finally:
+        is_over.set()
+        for thread in threads:
+            thread.join()
+    assert scraped(metrics)["in_flight"] == 0, "every frame is settled"
+    assert scraped(metrics)["decoded"] > 0
+
+
+def test_a_snapshot_does_not_change() -> None:
+    metrics = Metrics()
+    metrics.frames.open("front")
+    before = metrics.frames.snapshot()
+    metrics.frames.decoded("front", 0.04)
+    assert before == {"front": FrameCounts()}
+
+
+def test_names_follow_the_rules() -> None:
+    text = generate_latest(filled().registry).decode()
+    for family in text_string_to_metric_families(text):
+        assert family.name.startswith(("wayside_", "process_", "python_")), family.name
+        assert family.documentation
+        for sample in family.samples:
+            assert not sample.name.endswith("_created"), "they double the series"
+            assert sample.labels.keys() <= {
+                *("stream", "result", "reason", "stage", "sink", "meaning", "file", "sha256", "lib", "version", "le"),
+                *("implementation", "major", "minor", "patchlevel"),
+            }, f"a label of {sample.name} may have no bounds"
+
+
+def test_promtool_finds_nothing_to_say() -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed (Debian package prometheus)")
+    checked = subprocess.run(
+        ["promtool", "check", "metrics"], input=generate_latest(filled().registry), capture_output=True, check=False
+    )
+    said = (checked.stdout + checked.stderr).decode()
+    assert checked.returncode == 0, said
+    assert said.strip() == ""
+
+
+def test_stages_add_up() -> None:
+    metrics = Metrics()
+    for _ in range(3):
+        with metrics.stages("scan"):
+            pass
+    with pytest.raises(RuntimeError), metrics.stages("verify"):
+        raise RuntimeError
+    assert metrics.stages.seconds().keys() == {"scan", "verify"}, "also the time before an error counts"
+    count = metrics.registry.get_sample_value("wayside_stage_duration_seconds_count", {"stage": "scan"})
+    assert count == 3
+
+
+def test_served_to_this_machine_and_only_while_it_runs() -> None:
+    metrics, port = filled(), free_port()
+    with metrics.served("127.0.0.1", port), urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
+        assert b"wayside_frames_in_flight" in page.read()
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", port)) != 0, "the port is free again"
+    with metrics.served("127.0.0.1", None):
+        assert not [t for t in threading.enumerate() if "serve_forever" in t.name], "no port, no server"
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigError, match=f"127.0.0.1:{port}"), Metrics().served("127.0.0.1", port):
+            pass
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
