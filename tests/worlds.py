@@ -180,8 +180,8 @@ class SquareDetector:
 
 def _squares(image: Image) -> Detections:
     """Find what is coloured, and name it by the colour of its middle."""
-    is_coloured = (image.max(axis=2) - image.min(axis=2) > 80).astype(np.uint8)
-    _, _, stats, _ = cv2.connectedComponentsWithStats(is_coloured)
+    saturation = cv2.cvtColor(image, cv2.COLOR_RGB2HSV)[:, :, 1]
+    _, _, stats, _ = cv2.connectedComponentsWithStats((saturation > 120).astype(np.uint8))
     boxes, class_ids, scores = [], [], []
     for x, y, width, height, area in stats[1:].tolist():
         if width >= 4 and height >= 4 and area > 0.8 * width * height:
