@@ -85,6 +85,8 @@ class AvSource:
         self.corrupt_packets = 0
         self.resolution_changes = 0
         self.is_truncated = False
+        self._corrupt_frames = 0
+        self._is_closed = False
         self._path = path
         self._is_live = is_live
         self._pixels = AvPixels()
@@ -113,7 +115,7 @@ class AvSource:
             return
         first_pts, size_wh = moment.pts, self.info.size_wh
         try:
-            while moment is not None:
+            while moment is not None and not self._is_closed:
                 following = next(self._moments, None)
                 if following is not None:
                     end = following.pts
@@ -137,12 +139,14 @@ class AvSource:
                         "%s: %s at %.3f s, was %s", self._path, _by(frame.size_wh), frame.pts_seconds, _by(size_wh)
                     )
                     size_wh = frame.size_wh
+                self._corrupt_frames += frame.is_corrupt
                 yield frame
                 moment = following
         finally:
             self.close()
 
     def close(self) -> None:
+        self._is_closed = True
         self._first = None
         self._moments.close()  # before the container: a generator that goes on reading a closed one would crash
         self._container.close()
@@ -205,8 +209,9 @@ class AvSource:
         if self.is_truncated:
             rest = f", {float(lacking * self._time_base):.1f} s before its end" if lacking > 0 else ""
             log.warning("%s: truncated, breaks off after %.1f s%s", self._path, float(ticks * self._time_base), rest)
-        if self.corrupt_packets:
-            log.warning("%s: %d packets could not be decoded", self._path, self.corrupt_packets)
+        if self.corrupt_packets or self._corrupt_frames:
+            damage = f"{self.corrupt_packets} packets could not be decoded, {self._corrupt_frames} frames are damaged"
+            log.warning("%s: %s", self._path, damage)
         if self._clock.resets:
             log.warning("%s: its clock was reset %d times", self._path, self._clock.resets)
 

@@ -48,7 +48,7 @@ def stream_name(url: str) -> str:
         name = bare
     else:
         path = PurePath(unquote(bare.removeprefix("file://")) if scheme else bare)
-        while any(mark in path.name for mark in "*?["):
+        while "*" in path.name or "?" in path.name:  # not [: files called `drive[1].mp4` are more frequent than globs
             path = path.parent
         name = path.stem
     words = re.sub(r"[^\w.]+", "-", unicodedata.normalize("NFC", name))
