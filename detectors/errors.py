@@ -1,7 +1,7 @@
 """Errors of the detectors.
 
-    ModelError        weights that are missing, damaged or of another kind than asked for
-    └── DataError     training or evaluation data that cannot be used
+ModelError        weights that are missing, damaged or of another kind than asked for
+└── DataError     training or evaluation data that cannot be used
 """
 
 

@@ -1,0 +1,90 @@
+"""Verify and name: crops at full resolution, classified in one batch over all pictures, boxes refined on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from detectors.boxes import suppress
+from detectors.detections import Detections
+from detectors.engines import Engine
+from detectors.geometry import crop_areas, decode_boxes, on_pixels
+from detectors.labels import BACKGROUND
+from detectors.picture import Image, Picture
+
+Floats = NDArray[np.float32]
+CHUNK = 64
+"""Crops run at once at the most, so that memory stays flat in a busy picture."""
+
+
+class Verifier:
+    """Names proposals and refines their boxes.
+
+    temperature: divides the logits; larger makes scores more modest (fitted on held-out tracks)
+    keep: probability of a sign below which a proposal is dropped after the first look; higher is faster
+    """
+
+    def __init__(self, engine: Engine, *, window: int, temperature: float, keep: float = 0.02) -> None:
+        self.engine, self.window, self.temperature, self.keep = engine, window, temperature, keep
+
+    def __call__(self, pictures: Sequence[Picture], proposals: Sequence[Floats]) -> list[Detections]:
+        """Return a picture's detections with score >= 0.01, doubles suppressed, best first.
+
+        Two looks: the first at the rough proposal, which refines the box; the second at the refined box, which names
+        it and refines it once more. proposals: float32 (N, 4) in pixels, one array a picture.
+        """
+        owner = np.repeat(np.arange(len(pictures)), [len(p) for p in proposals])
+        boxes = np.concatenate([np.zeros((0, 4), np.float32), *proposals])
+        probability, boxes = self.look(pictures, owner, boxes)
+        alive = 1 - probability[:, BACKGROUND] >= self.keep
+        owner, boxes = owner[alive], boxes[alive]
+        probability, boxes = self.look(pictures, owner, boxes)
+        return [self.settled(picture, *select(owner == i, boxes, probability)) for i, picture in enumerate(pictures)]
+
+    def look(self, pictures: Sequence[Picture], owner: NDArray[np.int64], boxes: Floats) -> tuple[Floats, Floats]:
+        """Class probabilities (N, classes) and refined boxes (N, 4) of boxes, each in the picture `owner` tells."""
+        areas = on_pixels(crop_areas(boxes))
+        outputs = np.zeros((len(boxes), BACKGROUND + 5), np.float32)
+        for i in range(0, len(boxes), CHUNK):
+            part = slice(i, i + CHUNK)
+            crops = [crop(pictures[o], area, self.window) for o, area in zip(owner[part], areas[part], strict=True)]
+            outputs[part] = self.engine(np.stack(crops))
+        logits = outputs[:, : BACKGROUND + 1] / self.temperature
+        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return shares / shares.sum(axis=1, keepdims=True), decode_boxes(outputs[:, BACKGROUND + 1 :], areas)
+
+    def settled(self, picture: Picture, boxes: Floats, probability: Floats) -> Detections:
+        """Detections of one picture: clipped, the best class each, doubles suppressed."""
+        width, height = picture.size_wh
+        boxes = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
+        class_id = probability[:, :BACKGROUND].argmax(axis=1)
+        score = probability[np.arange(len(boxes)), class_id]
+        sides = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf)
+        good = np.flatnonzero((score >= 0.01) & (sides >= 4))
+        keep = good[suppress(boxes[good], score[good], 0.35)]
+        return Detections(boxes[keep], score[keep].astype(np.float32), class_id[keep].astype(np.int64))
+
+
+def select(rows: NDArray[np.bool_], *arrays: Floats) -> tuple[Floats, ...]:
+    return tuple(a[rows] for a in arrays)
+
+
+def crop(picture: Picture, area: Floats, side: int) -> Image:
+    """Cut an area (centre x, centre y, width, height; on whole pixels) and bring it to RGB uint8 (side, side, 3).
+
+    What lies outside the picture mirrors its edge, as in training.
+    """
+    width, height = picture.size_wh
+    w, h = int(area[2]), int(area[3])
+    x1, y1 = int(area[0] - w / 2), int(area[1] - h / 2)
+    left, top = min(max(x1, 0), width - 1), min(max(y1, 0), height - 1)
+    right, bottom = max(min(x1 + w, width), left + 1), max(min(y1 + h, height), top + 1)
+    patch = picture.patch(left, top, right, bottom)
+    if patch.shape[:2] != (h, w):
+        edges = (max(0, top - y1), max(0, y1 + h - bottom), max(0, left - x1), max(0, x1 + w - right))
+        patch = np.asarray(cv2.copyMakeBorder(patch, *edges, cv2.BORDER_REFLECT_101), np.uint8)
+    how = cv2.INTER_AREA if min(w, h) > side else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(patch, (side, side), interpolation=how), np.uint8)

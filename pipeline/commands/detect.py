@@ -1,0 +1,120 @@
+"""`wayside detect`: finds signs in images, folders and zips, and writes a line of JSON an image."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from detectors.detections import Detections
+from detectors.detector import Detector, open_detector
+from detectors.picture import Image
+from pipeline.errors import ConfigError, SinkError
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
+WHOLE = 4096
+"""Longest side scanned in a still picture: nobody waits for the next frame, so small signs are worth the time."""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="an image, a folder or a zip of images")
+    parser.add_argument("--task", default="signs", help="what to look for (default: signs)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="JSON Lines file (default: standard output)")
+    parser.add_argument("--models", type=Path, metavar="DIR", help="folder of your own weights (default: the shipped)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or torch (default: auto)")
+    parser.add_argument("--precision", default="auto", help="auto, f32 or bf16 (default: auto)")
+    parser.add_argument("--batch", type=int, default=4, help="images at once (default: 4)")
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.batch < 1:
+        raise ConfigError(f"--batch must be 1 or more, got {args.batch}")
+    for path in args.paths:
+        if not path.exists():
+            raise ConfigError(f"{path}: no such file or folder")
+    detector = open_detector(
+        args.task, folder=args.models, device=args.device, precision=args.precision, longest_side=WHOLE
+    )
+    quiet = args.quiet or not sys.stderr.isatty()
+    try:
+        out = args.out.open("w", encoding="utf-8") if args.out else sys.stdout
+    except OSError as error:
+        raise SinkError(f"{args.out}: cannot be written: {error.strerror}") from error
+    count = 0
+    with tqdm(desc="detect", unit="image", disable=quiet) as bar:
+        for batch in batched(images(args.paths), args.batch):
+            for (name, image), found in zip(batch, detector([image for _, image in batch]), strict=True):
+                out.write(json.dumps(line(name, image, found, detector)) + "\n")
+            count += len(batch)
+            bar.update(len(batch))
+    if args.out:
+        out.close()
+        if not args.quiet:
+            print(f"{count} images, {args.out}", file=sys.stderr)
+    return 0
+
+
+def images(paths: list[Path]) -> Iterator[tuple[str, Image]]:
+    """Every image of the paths with its name; what is no image in a folder or a zip is passed over.
+
+    Raises ConfigError for a path given by name that is no image.
+    """
+    for path in paths:
+        if path.is_dir():
+            files = (p for p in sorted(path.rglob("*")) if p.is_file() and p.suffix.lower() in SUFFIXES)
+            for file in files:
+                if (image := decoded(file.read_bytes())) is not None:
+                    yield file.relative_to(path).as_posix(), image
+        elif zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                for name in sorted(archive.namelist()):
+                    if Path(name).suffix.lower() in SUFFIXES and (image := decoded(archive.read(name))) is not None:
+                        yield name, image
+        elif (image := decoded(path.read_bytes())) is not None:
+            yield path.name, image
+        else:
+            raise ConfigError(f"{path}: neither an image nor a zip")
+
+
+def decoded(data: bytes) -> Image | None:
+    """RGB uint8 (H, W, 3), turned as its EXIF says; None where the bytes are no image."""
+    array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
+    return None if array is None else np.asarray(array, np.uint8)
+
+
+def batched(row: Iterator[tuple[str, Image]], size: int) -> Iterator[list[tuple[str, Image]]]:
+    batch: list[tuple[str, Image]] = []
+    for item in row:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def line(name: str, image: Image, found: Detections, detector: Detector) -> dict[str, Any]:
+    """What is written for an image; boxes to 0.1 px, scores to 4 digits."""
+    detections = [
+        {
+            "xyxy": [round(float(v), 1) for v in box],
+            "score": round(float(score), 4),
+            "class_id": int(class_id),
+            "label": detector.labels[int(class_id)],
+        }
+        for box, score, class_id in zip(found.xyxy, found.score, found.class_id, strict=True)
+    ]
+    return {
+        "file": name,
+        "size_wh": [image.shape[1], image.shape[0]],
+        "threshold": detector.threshold,
+        "detections": detections,
+    }

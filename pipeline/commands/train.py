@@ -1,0 +1,34 @@
+"""`wayside train`: trains the networks of a task from a folder of data."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from pipeline.errors import ConfigError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("task", choices=["signs"], help="what to train")
+    parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the data (see README)")
+    parser.add_argument("--out", type=Path, default=Path("models"), metavar="DIR", help="folder for the weights")
+    parser.add_argument("--scale", type=float, default=1.0, help="length of the training; 1 is what ships (default: 1)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of everything that is drawn at random (default: 1)")
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where to train (default: cpu)")
+
+
+def run(args: argparse.Namespace) -> int:
+    if not args.data.is_dir():
+        raise ConfigError(f"--data {args.data}: no such folder")
+    if not 0 < args.scale <= 100:
+        raise ConfigError(f"--scale must be above 0 and at most 100, got {args.scale}")
+    try:
+        from detectors.training.signs import train_signs
+    except ImportError as error:
+        raise ConfigError(f"training needs the extra packages: pip install 'wayside[train]' ({error.name})") from error
+    command = f"wayside train signs --data DATA --scale {args.scale:g} --seed {args.seed} --device {args.device}"
+    quiet = args.quiet or not sys.stderr.isatty()
+    train_signs(args.data, args.out, scale=args.scale, seed=args.seed, device=args.device, command=command, quiet=quiet)
+    print(f"weights and cards: {args.out}")
+    return 0
