@@ -32,13 +32,13 @@ class AnnouncerSettings:
     lead_seconds: a sign is told from so long before it passes, as soon as it is sure. Goes up: told earlier, and of two
         signs one behind the other the far one sooner
     repeat_seconds: for so long after a sentence the same one is not said again, also for another sign. Goes up:
-        quieter where signs stand on both sides or in a row; two that mean two things are told as one
+        quieter where signs stand on both sides or in a row; a limit that holds again after another one is not told
     spacing_seconds: the least time between two sentences, where the second sign does not pass before. Goes up: easier
         to follow, later
     """
 
     lead_seconds: float = 5.0
-    repeat_seconds: float = 10.0
+    repeat_seconds: float = 6.0
     spacing_seconds: float = 1.0
 
     def __post_init__(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -94,30 +94,40 @@ class Drive:
 
     def update(self, tracked: Tracked) -> Iterator[Event]:
         """Yield what this frame brings: what is told, what was passed, and what that means for the limit."""
-        confirmed = [track for track in tracked.tracks if track.state == "confirmed"]
-        yield from self._events(confirmed, tracked.ended, tracked.frame.pts_seconds)
-
-    def close(self, end: StreamEnd) -> Iterator[Event]:
-        yield from self._events([], end.ended, end.pts_seconds)
-
-    def _events(self, confirmed: Sequence[Track], ended: Sequence[Track], pts_seconds: float) -> Iterator[Event]:
-        signs = [(t, m) for t in (*confirmed, *ended) if (m := self._catalogue.meaning(t.class_id)) is not None]
-        for track, meaning in self._announcer.due(signs, pts_seconds):
-            yield self._announcement(track, meaning, pts_seconds)
-        for track in sorted(ended, key=lambda t: (t.end_seconds, t.id)):
+        pts_seconds = tracked.frame.pts_seconds
+        confirmed = (track for track in tracked.tracks if track.state == "confirmed")
+        yield from self._told((*confirmed, *tracked.ended), pts_seconds)
+        for track in sorted(tracked.ended, key=lambda t: (t.end_seconds, t.id)):
             yield from self._passed(track)
         if (change := self._limit.wait(pts_seconds)) is not None:
             yield change
 
+    def close(self, end: StreamEnd) -> Iterator[Event]:
+        """Yield what the last tracks bring. They say nothing of the limit: their signs were never passed."""
+        yield from self._told(end.ended, end.pts_seconds)
+        for track in end.ended:
+            yield self._sighting(track)
+
+    def _told(self, tracks: Iterable[Track], pts_seconds: float) -> Iterator[Event]:
+        signs = [(track, meaning) for track in tracks if (meaning := self._meaning(track)) is not None]
+        for track, meaning in self._announcer.due(signs, pts_seconds):
+            yield self._announcement(track, meaning, pts_seconds)
+
     def _passed(self, track: Track) -> Iterator[Event]:
-        meaning = self._catalogue.meaning(track.class_id)
+        yield self._sighting(track)
+        meaning, passed_at = self._meaning(track), track.end_seconds
+        if meaning is not None:
+            changes = (self._limit.wait(passed_at), self._limit.pass_sign(meaning, passed_at))
+            yield from (change for change in changes if change is not None)
+
+    def _meaning(self, track: Track) -> Meaning | None:
+        return self._catalogue.meaning(track.class_id)
+
+    def _sighting(self, track: Track) -> Sighting | OtherSign:
+        meaning = self._meaning(track)
         if meaning is None:
-            yield OtherSign(**self._seen(track))
-            return
-        yield Sighting(**self._seen(track), meaning=meaning.id, value=meaning.value, unit=meaning.unit)
-        for change in (self._limit.wait(track.end_seconds), self._limit.pass_sign(meaning, track.end_seconds)):
-            if change is not None:
-                yield change
+            return OtherSign(**self._seen(track))
+        return Sighting(**self._seen(track), meaning=meaning.id, value=meaning.value, unit=meaning.unit)
 
     def _seen(self, track: Track) -> dict[str, Any]:
         return {
