@@ -131,6 +131,13 @@ def test_an_installed_package_has_its_data() -> None:
         assert not left_out, f"{package}: no pattern for these"
 
 
+def test_contributors_are_sent_to_places_that_there_are() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    places = set(re.findall(r"(?<=`)(?:streams|detectors|pipeline|tests|deploy|docs)/[\w./-]*(?=`)", text))
+    assert len(places) > 20
+    assert not [place for place in places if not (ROOT / place).exists()]
+
+
 @pytest.mark.parametrize(
     ("given", "calls"),
     [
