@@ -19,7 +19,7 @@ def iou(a: Floats, b: Floats) -> Floats:
 
 def area(xyxy: Floats) -> Floats:
     """Areas of boxes (N, 4), in square pixels: float32 (N,)."""
-    return np.prod(np.clip(xyxy[:, 2:] - xyxy[:, :2], 0, None), axis=1)
+    return np.asarray(np.prod(np.clip(xyxy[:, 2:] - xyxy[:, :2], 0, None), axis=1), np.float32)
 
 
 def suppress(xyxy: Floats, score: Floats, overlap: float, *, most: int | None = None) -> NDArray[np.int64]:

@@ -26,9 +26,14 @@ class Detector(Protocol):
     weight file by its name
     """
 
-    labels: Sequence[str]
-    threshold: float
-    hashes: Mapping[str, str]
+    @property
+    def labels(self) -> Sequence[str]: ...
+
+    @property
+    def threshold(self) -> float: ...
+
+    @property
+    def hashes(self) -> Mapping[str, str]: ...
 
     def scan(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32]]:
         """Where something might be: proposals float32 (N, 4) a picture, in its pixels, the likeliest first."""

@@ -116,7 +116,7 @@ class TorchEngine:
         half = precision == "bf16" or (precision == "auto" and device == "cuda")
         self._dtype = torch.bfloat16 if half else torch.float32
         net = TorchNet(architecture, normalised=False).load_folded(weights)
-        self._net = net.to(device, memory_format=torch.channels_last)
+        self._net = net.to(device).to(memory_format=torch.channels_last)
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         torch = self._torch

@@ -112,7 +112,7 @@ def read_photos(path: Path, *, names: set[str] | None = None) -> list[Photo]:
             mask_name = str(PurePosixPath(name).with_suffix(".sign.png"))
             marked = None
             if mask_name in members:
-                marked = cv2.imdecode(np.frombuffer(archive.read(mask_name), np.uint8), cv2.IMREAD_GRAYSCALE) > 0
+                marked = read_image(archive.read(mask_name), mask_name)[..., 0] > 0
             image = read_image(archive.read(name), name)
             photos.append(Photo(name, image, tuple(boxes.get(name, ())), marked))
     return photos

@@ -99,7 +99,7 @@ def train(
     """
     torch.manual_seed(seed)
     net = start or TorchNet(architecture, normalised=True)
-    net = net.to(device, memory_format=torch.channels_last).train()
+    net = net.to(device).to(memory_format=torch.channels_last).train()
     matrices = [p for p in net.parameters() if p.ndim > 1]
     vectors = [p for p in net.parameters() if p.ndim <= 1]
     groups = [{"params": matrices, "weight_decay": schedule.decay}, {"params": vectors, "weight_decay": 0.0}]

@@ -28,6 +28,7 @@ from detectors.labels import OTHER
 from detectors.nets import Weights
 from detectors.picture import ArrayPicture
 from detectors.scanner import Scanner
+from detectors.torch_net import TorchNet
 from detectors.training.batches import Batch, Mix, Stocks, Windows, loader
 from detectors.training.data import (
     TEMPLATE_PX,
@@ -115,7 +116,9 @@ def street_signs(path: Path) -> tuple[list[Crop], list[Photo]]:
 
 def fit_scanner(stocks: Stocks, scale: float, seed: int, device: str, quiet: bool) -> tuple[Weights, list[Crop]]:
     """Train the scanner in rounds; after each, what it wrongly finds in the photographs joins the background."""
-    net, lookalikes, folded = None, [], {}
+    net: TorchNet | None = None
+    lookalikes: list[Crop] = []
+    folded: Weights = {}
     for turn, steps in enumerate((900, 900, 1100, 1300)):
         windows = Windows(
             replace(stocks, lookalikes=lookalikes),
@@ -126,7 +129,7 @@ def fit_scanner(stocks: Stocks, scale: float, seed: int, device: str, quiet: boo
             tight=SCAN_JITTER,
         )
         schedule = Schedule(max(20, round(steps * scale)), rate=4e-3)
-        batches = seen_again(iter(loader(windows)), 768, keep=150_000, seed=seed)
+        batches = seen_again(loader(windows), 768, keep=150_000, seed=seed)
         net = train(SCANNER, batches, scanner_loss, schedule, device=device, seed=seed, start=net, quiet=quiet)
         folded = net.cpu().folded()
         scanner = Scanner(open_engine(SCANNER, folded, device="torch"), SCANNER, threshold=-1.5, most=64)
@@ -135,8 +138,8 @@ def fit_scanner(stocks: Stocks, scale: float, seed: int, device: str, quiet: boo
 
 
 def seen_again(
-    batches: Iterator[tuple[Tensor, ...]], size: int, *, keep: int, seed: int
-) -> Iterator[tuple[Tensor, ...]]:
+    batches: Iterator[tuple[Tensor, Tensor, Tensor]], size: int, *, keep: int, seed: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
     """Batches drawn from the latest `keep` windows: the scanner learns faster than windows can be made."""
     rng = np.random.default_rng(seed)
     shelf: list[Batch] = []

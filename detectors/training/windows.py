@@ -155,14 +155,14 @@ def degrade(image: Image, rng: np.random.Generator, strength: float) -> Image:
         grey = x.mean(axis=2, keepdims=True)
         x = grey + (x - grey) * np.float32(rng.uniform(0.3, 1.4))
     if rng.random() < 0.5 * strength:
-        x = cv2.GaussianBlur(x, (0, 0), max(0.25, abs(rng.normal(0, 0.026)) * max(w, h)))
+        x = _blurred(x, max(0.25, abs(rng.normal(0, 0.026)) * max(w, h)))
     if rng.random() < 0.25 * strength and (length := int(rng.uniform(0.03, 0.14) * max(w, h))) > 1:
         kernel = np.zeros((length, length), np.float32)
         direction = rng.uniform(-1, 1, 2) * (length / 2)
         mid = (length - 1) / 2
         ends = np.round(mid + np.array([direction, -direction])).astype(int)
         cv2.line(kernel, tuple(map(int, ends[0])), tuple(map(int, ends[1])), 1.0)
-        x = cv2.filter2D(x, -1, kernel / kernel.sum())
+        x = np.asarray(cv2.filter2D(x, -1, kernel / kernel.sum()), np.float32)
     if rng.random() < 0.7 * strength:
         x = x + rng.standard_normal(x.shape, np.float32) * np.float32(rng.exponential(4.0))
     out = np.clip(x, 0, 255).astype(np.uint8)
@@ -172,6 +172,10 @@ def degrade(image: Image, rng: np.random.Generator, strength: float) -> Image:
         assert ok
         out = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
     return out
+
+
+def _blurred(image: Floats, sigma: float) -> Floats:
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma), np.float32)
 
 
 def outline(class_id: int, box: Box, grow: float, shape_hw: tuple[int, int]) -> NDArray[np.uint8]:
@@ -244,8 +248,8 @@ class Studio:
         pad = max(h, w) // 2
         ground = self.background(max(h, w) + 2 * pad, rng)[: h + 2 * pad, : w + 2 * pad].astype(np.float32)
         ground *= np.float32(np.clip((crop.image.mean() + 20) / (ground.mean() + 20), 0.3, 3.0))
-        mask = outline(crop.class_id, crop.box, rng.uniform(0.0, 0.08), (h, w)).astype(np.float32)[..., None] / 255
-        mask = cv2.GaussianBlur(mask, (0, 0), max(0.4, w * 0.012))[..., None]
+        sharp = outline(crop.class_id, crop.box, rng.uniform(0.0, 0.08), (h, w)).astype(np.float32)
+        mask = _blurred(sharp, max(0.4, w * 0.012))[..., None] / np.float32(255)
         place = ground[pad : pad + h, pad : pad + w]
         place[:] = crop.image * mask + place * (1 - mask)
         x1, y1, x2, y2 = crop.box
