@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 IMAGE_SUFFIXES = frozenset({".bmp", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".pnm", ".ppm", ".tif", ".tiff", ".webp"})
 """Lower case. An animated GIF is a video here."""
 
-_FORMATS = ("BMP", "JPEG", "MPO", "PNG", "PPM", "TIFF", "WEBP")
+_FORMATS = ("BMP", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """No others are tried: each of Pillow's parsers is one more that a strange file can reach."""
 
 _MAX_PIXELS = 1 << 26
@@ -64,7 +64,7 @@ class ImageSource:
         self.corrupt_packets = 0
         self.resolution_changes = 0
         self.is_truncated = False
-        images = sorted((p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES), key=_natural)
+        images = sorted((p for p in paths if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()), key=_natural)
         self._images = self._read(images)
         self._first = next(self._images, None)
         if self._first is None:

@@ -89,6 +89,8 @@ def open_source(
 
 def _open_path(text: str, name: str, image_fps: float, decoder_threads: int | None) -> Source:
     path = Path(text)
+    if not text:  # which pathlib takes for the current folder
+        raise OpenError("the path is empty")
     if path.is_char_device():
         return open_camera(text, name)
     if path.is_dir():

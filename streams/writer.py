@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
@@ -55,19 +56,20 @@ class VideoWriter:
         self._origin: Fraction | None = None
         self._last_tick = -1
         self._durations: dict[int, int] = {}
-        self._is_open = True
+        # Fragments reach the file when they are whole only if nothing is held back for the sake of long writes.
+        options = {"flush_packets": "1"}
+        if self._path.suffix.lower() in (".mp4", ".mov", ".m4v"):
+            options["movflags"] = "hybrid_fragmented"
         try:
-            # Fragments reach the file when they are whole only if nothing is held back for the sake of long writes.
-            options = {"movflags": "hybrid_fragmented", "flush_packets": "1"}
-            is_mp4 = self._path.suffix.lower() in (".mp4", ".mov", ".m4v")
-            self._container = av.open(str(self._path), "w", options=options if is_mp4 else {"flush_packets": "1"})
+            self._container = av.open(str(self._path), "w", options=options)
+            # FFmpeg opens the file with the first picture; a place that cannot be written should be known at once.
+            # (Its header cannot be written now either: without a picture after it, FFmpeg crashes at the end.)
+            self._path.open("wb").close()
         except (av.FFmpegError, OSError, ValueError) as error:
             raise self._failure(error) from error
-        try:
+        self._is_open = True
+        with self._guarded():
             self._stream = self._add_stream(quality, preset)
-        except BaseException:
-            self._container.close()
-            raise
 
     def write(self, image: Image, *, pts: int, duration: int = 0, time_base: Fraction | None = None) -> None:
         """Append a picture, RGB uint8 (H, W, 3).
@@ -75,6 +77,8 @@ class VideoWriter:
         pts, duration: ticks of `time_base`, the writer's own if None. A pts that does not rise is placed one tick after
         the one before. The duration matters for the last picture, since the others last until the next; 0: unknown.
         """
+        if not self._is_open:
+            raise WriteError(f"{self._path}: is closed")
         scale = (time_base or self._time_base) / self._time_base
         if self._origin is None:
             self._origin = pts * scale
@@ -96,12 +100,10 @@ class VideoWriter:
     def close(self) -> None:
         """Write what is held back and the end of the file. May be called again."""
         if self._is_open:
+            self._encode(None)
             self._is_open = False
-            try:
-                self._encode(None)
+            with self._guarded():
                 self._container.close()
-            except (av.FFmpegError, OSError) as error:
-                raise self._failure(error) from error
 
     def __enter__(self) -> Self:
         return self
@@ -113,21 +115,22 @@ class VideoWriter:
 
     def _encode(self, frame: VideoFrame | None) -> None:
         """Encode a frame, or with None what the encoder still holds."""
-        try:
+        with self._guarded():
             for packet in self._stream.encode(frame):
-                duration = self._durations.pop(packet.pts or 0, 0)
-                if duration:
+                if duration := self._durations.pop(packet.pts or 0, 0):
                     packet.duration = duration
                 self._container.mux(packet)
-        except (av.FFmpegError, OSError) as error:
-            self._abandon()
-            raise self._failure(error) from error
 
-    def _abandon(self) -> None:
-        """Close without a word more: after a failed write FFmpeg must not be asked to write again (it crashes)."""
-        self._is_open = False
-        with suppress(av.FFmpegError, OSError):
-            self._container.close()
+    @contextmanager
+    def _guarded(self) -> Iterator[None]:
+        """Turn FFmpeg's errors into ours; after one of them close for good, since it crashes when it is to go on."""
+        try:
+            yield
+        except (av.FFmpegError, OSError) as error:
+            self._is_open = False
+            with suppress(av.FFmpegError, OSError):
+                self._container.close()
+            raise self._failure(error) from error
 
     def _add_stream(self, quality: int, preset: str) -> VideoStream:
         stream = self._container.add_stream("libx264", options={"crf": str(quality), "preset": preset})
