@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from detectors.labels import SIGN_LABELS
@@ -171,6 +171,10 @@ class Screen:
     def take(self, event: Event) -> None:
         """Take an event that came before the next frame."""
         if isinstance(event, LimitChange):
+            if (
+                event.reason == "expired" and self._limit is not None
+            ):  # what it was is still worth showing, as a question
+                event = replace(event, value=self._limit.value, unit=self._limit.unit)
             self._limit = event
         elif isinstance(event, Announcement):
             self._announcements.append(event)
