@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 from detectors.detector import Detector, open_detector
 from pipeline.batching import batch
 from pipeline.config import Config
-from pipeline.errors import ConfigError
 from pipeline.interrupts import Interrupts
 from pipeline.metrics import Metrics
 from pipeline.prefetch import Prefetch
@@ -17,10 +15,11 @@ from pipeline.progress import Progress
 from pipeline.record import Record
 from pipeline.sinks import Sinks
 from pipeline.sinks.sink import Outlet
+from pipeline.sources import open_sources
 from pipeline.stages import Tracked, detect, events, follow
 from pipeline.tasks import Task, open_task
 from pipeline.tracker import Tracker
-from streams.source import Source, open_source
+from streams.source import Source
 
 
 def watch(config: Config, *, quiet: bool = False, detector: Detector | None = None) -> Record:
@@ -62,20 +61,6 @@ def watch(config: Config, *, quiet: bool = False, detector: Detector | None = No
             record.failures = frames.failures()
             frames.raise_failures()
         return record
-
-
-@contextmanager
-def open_sources(config: Config) -> Iterator[list[Source]]:
-    """Open the configured streams, all or none, and close them in the end."""
-    if not config.stream:
-        raise ConfigError("no source is given")
-    with ExitStack() as stack:
-        sources = []
-        for stream, name in zip(config.stream, config.stream_names, strict=True):
-            source = open_source(stream.url, name=name)
-            stack.callback(source.close)
-            sources.append(source)
-        yield sources
 
 
 def _open_detector(config: Config) -> Detector:
