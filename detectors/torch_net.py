@@ -18,7 +18,7 @@ class TorchNet(nn.Module):
 
     def __init__(self, architecture: Architecture, *, normalised: bool) -> None:
         super().__init__()
-        self.architecture = architecture
+        self.architecture, self.normalised = architecture, normalised
         last = len(architecture.layers) - 1
         self.convs = nn.ModuleList()
         self.norms = nn.ModuleList()

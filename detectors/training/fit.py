@@ -130,15 +130,16 @@ def train(
         if (step + 1) % max(1, schedule.steps // 10) == 0 and not quiet:
             said = ""
             if report is not None:
-                said = report(step + 1, with_state(architecture, average))
+                said = report(step + 1, averaged(net, average))
             bar.write(f"{step + 1:6d} batches  {time.monotonic() - began:6.0f} s  loss {running:.4f}  {said}")
-    return with_state(architecture, average)
+    return averaged(net, average)
 
 
-def with_state(architecture: Architecture, average: Average) -> TorchNet:
-    net = TorchNet(architecture, normalised=True)
-    net.load_state_dict(average.state)
-    return net.eval()
+def averaged(net: TorchNet, average: Average) -> TorchNet:
+    """A network like `net` with the averaged weights, for use and not for training."""
+    copy = TorchNet(net.architecture, normalised=net.normalised)
+    copy.load_state_dict(average.state)
+    return copy.eval()
 
 
 def verifier_loss(output: Tensor, classes: Tensor, codes: Tensor) -> Tensor:

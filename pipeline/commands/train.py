@@ -14,6 +14,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the data (see README)")
     parser.add_argument("--out", type=Path, default=Path("models"), metavar="DIR", help="folder for the weights")
     parser.add_argument("--scale", type=float, default=1.0, help="length of the training; 1 is what ships (default: 1)")
+    parser.add_argument(
+        "--start", type=Path, metavar="DIR", help="go on from these weights: keep the scanner, refine the verifier"
+    )
     parser.add_argument("--seed", type=int, default=1, help="seed of everything that is drawn at random (default: 1)")
     parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where to train (default: cpu)")
 
@@ -28,7 +31,18 @@ def run(args: argparse.Namespace) -> int:
     except ImportError as error:
         raise ConfigError(f"training needs the extra packages: pip install 'wayside[train]' ({error.name})") from error
     command = f"wayside train signs --data DATA --scale {args.scale:g} --seed {args.seed} --device {args.device}"
+    if args.start is not None:
+        command += " --start MODELS"
     quiet = args.quiet or not sys.stderr.isatty()
-    train_signs(args.data, args.out, scale=args.scale, seed=args.seed, device=args.device, command=command, quiet=quiet)
+    train_signs(
+        args.data,
+        args.out,
+        scale=args.scale,
+        seed=args.seed,
+        device=args.device,
+        command=command,
+        quiet=quiet,
+        start=args.start,
+    )
     print(f"weights and cards: {args.out}")
     return 0
