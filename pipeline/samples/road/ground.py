@@ -233,23 +233,22 @@ def paint_sky(
     shape = noise(rng, small_h, small_w, slope=1.25)
     # Clouds flatten out towards the horizon: rows are drawn from ever more of the noise.
     flatten = (np.sqrt(np.linspace(0, 1, rows, dtype=np.float32)) * (small_h - 1))[:, None]
-    map_x = np.broadcast_to(np.arange(width, dtype=np.float32) / 2, (rows, width))
-    shape = cv2.remap(
-        shape, np.ascontiguousarray(map_x), np.ascontiguousarray(np.broadcast_to(flatten, (rows, width))),
-        cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP,
-    )  # fmt: skip
-    cover = np.clip((shape + 2.6 * cloudiness - 1.3) * 0.9, 0, 1)[..., None] * (0.25 + 0.75 * np.minimum(1, up * 5))
-    lit = np.asarray(cloud_color, np.float32) * (1 - 0.16 * np.clip(shape - 0.4, 0, 1.6))[..., None]
+    map_x = np.broadcast_to(np.arange(width, dtype=np.float32) / 2, (rows, width)).copy()
+    map_y = np.broadcast_to(flatten, (rows, width)).copy()
+    clouds = np.asarray(cv2.remap(shape, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.float32)
+    cover = np.clip((clouds + 2.6 * cloudiness - 1.3) * 0.9, 0, 1)[..., None] * (0.25 + 0.75 * np.minimum(1, up * 5))
+    lit = np.asarray(cloud_color, np.float32) * (1 - 0.16 * np.clip(clouds - 0.4, 0, 1.6))[..., None]
     sky = sky * (1 - cover) + lit * cover
     for k, tallness in enumerate((0.11, 0.05)):
         ridge = noise(rng, 1, width, slope=1.15)[0]
         top = horizon - rows * tallness * np.clip(0.5 + 0.42 * ridge, 0.05, 2)
-        in_hill = np.clip(np.arange(rows)[:, None] - top[None], 0, 1)[..., None]
+        in_hill = np.clip(np.arange(rows)[:, None] - top[None], 0, 1).astype(np.float32)[..., None]
         far = np.asarray(low, np.float32) * (0.72 - 0.3 * k) + np.asarray(hill_color, np.float32) * (0.28 + 0.3 * k)
         sky = sky * (1 - in_hill) + far * in_hill
     crowns, stands = noise(rng, 1, width, slope=0.65)[0], noise(rng, 1, width, slope=1.3)[0]
     woods = 0.012 + 0.004 * crowns + 0.01 * np.clip(stands, 0, 2)
-    in_woods = np.clip((np.arange(rows)[:, None] - (horizon - rows * np.clip(woods, 0.002, 1)[None])), 0, 1)[..., None]
+    edge = horizon - rows * np.clip(woods, 0.002, 1)
+    in_woods = np.clip(np.arange(rows)[:, None] - edge[None], 0, 1).astype(np.float32)[..., None]
     wood_color = np.asarray(low, np.float32) * 0.28 + np.array((60, 76, 52), np.float32) * 0.72
     sky = sky * (1 - in_woods) + wood_color * in_woods
     return Sky(np.asarray(np.clip(sky, 0, 255), np.uint8), horizon)
