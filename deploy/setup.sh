@@ -80,6 +80,9 @@ quiet=--quiet
 [[ -t 1 ]] && quiet=
 .venv/bin/python -m pip install $quiet --disable-pip-version-check --editable ".${extras:+[$extras]}"
 
+if ! .venv/bin/python -c 'import sys; from PIL import features; sys.exit(not features.check("raqm"))'; then
+    debian "writing into videos" libfribidi0 || true # which Pillow loads when it shapes letters; logs need none
+fi
 if [[ ,$extras, == *,dev,* ]]; then
     command -v espeak-ng >/dev/null || debian "the tests of speech" espeak-ng || true
     fetch_promtool

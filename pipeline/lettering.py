@@ -22,7 +22,7 @@ import numpy as np
 from babel import Locale
 from fontTools.ttLib import TTFont
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, features
 
 from pipeline import bidi
 from pipeline.errors import ConfigError
@@ -260,6 +260,8 @@ def _characters(face: Face) -> frozenset[int]:
 
 @lru_cache(maxsize=128)
 def _font(face: Face, size: int, weight: int) -> ImageFont.FreeTypeFont:
+    if not features.check("raqm"):  # it is in Pillow, but loads FriBiDi from the system
+        raise ConfigError("letters cannot be shaped without the library FriBiDi; apt-get install libfribidi0")
     font = ImageFont.truetype(face.path, size, index=face.index, layout_engine=ImageFont.Layout.RAQM)
     if "[wght]" in face.path or "-VF" in face.path:
         font.set_variation_by_axes([weight])

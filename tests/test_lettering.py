@@ -173,6 +173,13 @@ def test_a_machine_without_fonts_gets_one_clear_line(fonts: Path) -> None:
         line("Stop", lang="en", size=24)
 
 
+def test_a_machine_without_fribidi_gets_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("PIL.features.check", lambda feature: False)
+    lettering._font.cache_clear()
+    with pytest.raises(ConfigError, match="apt-get install libfribidi0"):
+        line("Stop", lang="en", size=19)
+
+
 def test_bitmaps_are_kept_and_read_only() -> None:
     first = line("Stop", lang="en", size=20)
     assert line("Stop", lang="en", size=20) is first
