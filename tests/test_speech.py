@@ -29,7 +29,9 @@ Pty Language       Age/Gender VoiceName          File                 Other Lang
 def _program(folder: Path, *, seconds_a_line: float = 0.0, has_sound: bool = True) -> str:
     """Write a stand-in for espeak-ng that notes when it begins and ends each line."""
     path = folder / "speak"
-    path.write_text(f"""#!{sys.executable}
+    # To the shell the second line starts Python, to Python it is a string: a path after #! may hold no space.
+    path.write_text(f"""#!/bin/sh
+"exec" "{sys.executable}" "$0" "$@"
 import sys, time
 if "--voices" in sys.argv:
     print({VOICES!r})
