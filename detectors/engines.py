@@ -7,6 +7,7 @@ machine that only runs the pipeline needs no torch.
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from typing import Any, Protocol
 
 import numpy as np
@@ -47,8 +48,8 @@ def open_engine(
 
 
 def cuda_is_there() -> bool:
-    """True where an NVIDIA driver is loaded; asks the system first, since importing torch takes seconds."""
-    if not os.path.exists("/proc/driver/nvidia/version"):  # noqa: PTH110
+    """True where torch can use a GPU; asks for a driver and for torch first, since importing it takes seconds."""
+    if not os.path.exists("/proc/driver/nvidia/version") or find_spec("torch") is None:  # noqa: PTH110
         return False
     import torch
 
@@ -106,6 +107,8 @@ class TorchEngine:
     """The network in torch: the reference on the CPU (f32 unless told otherwise), the engine on CUDA."""
 
     def __init__(self, architecture: Architecture, weights: Weights, device: str, precision: str) -> None:
+        if find_spec("torch") is None:
+            raise ModelError("torch is not installed, which CUDA and the reference need; `make setup` has it")
         import torch
 
         from detectors.torch_net import TorchNet
