@@ -20,6 +20,7 @@ COMMANDS = {
     "detect": ("pipeline.commands.detect", "find signs in images, folders and zips"),
     "sample": ("pipeline.commands.sample", "make a drive with signs, and the truth about it"),
     "train": ("pipeline.commands.train", "train the networks"),
+    "bench": ("pipeline.commands.bench", "time the pipeline against decoding alone and against a sliced network"),
     "evaluate": ("pipeline.commands.evaluate", "measure the networks"),
 }
 """Each command's module, which has `configure(parser)` and `run(args) -> exit code`, and its line of help."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from tqdm import tqdm
 
@@ -14,7 +16,7 @@ CONTEXT = 1.3
 """A hard negative is kept with this many of its sides around its centre, on each side."""
 
 
-def hard_negatives(scanner: Scanner, photos: list[Photo], *, per_photo: int, quiet: bool = True) -> list[Crop]:
+def hard_negatives(scanner: Scanner, photos: Sequence[Photo], *, per_photo: int, quiet: bool = True) -> list[Crop]:
     """The places that a scanner scores highest in photographs without signs, as crops of class BACKGROUND.
 
     Places that touch something marked or boxed are passed over. per_photo: at the most

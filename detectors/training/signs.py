@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 import datetime
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -70,10 +70,12 @@ def train_signs(
     command: str,
     quiet: bool,
     start: Path | None = None,
+    places: Sequence[Photo] = (),
 ) -> None:
     """Train both networks from the data in `folder` and write them with their cards into `out`.
 
     scale: how long to train; 1 is twenty minutes on two cores, less is quicker and worse
+    places: more pictures without signs, for refining; what looks like a sign in them weighs as much as all photographs
     start: folder of weights to go on from; the scanner is kept, the verifier is refined gently, mostly on real signs
     """
     torch.set_num_threads(2)
@@ -91,12 +93,13 @@ def train_signs(
         scanner, stocks.lookalikes = fit_scanner(stocks, scale, seed, device, quiet)
     else:
         scanner = weights.load(start / "signs-scanner.safetensors").weights
-        stocks.lookalikes = hard_negatives(proposer(scanner), photos, per_photo=30, quiet=quiet)
+        stocks.lookalikes = hard_negatives(proposer(scanner), photos, per_photo=20, quiet=quiet)
+        stocks.lookalikes += hard_negatives(proposer(scanner), places, per_photo=64, quiet=quiet)
     settings, scores = measure_scanner(scanner, held_street)
     weights.save(out / "signs-scanner.safetensors", SCANNER, scanner, settings, {**card, **scores})
 
     mix = VERIFY_MIX if start is None else REFINE_MIX
-    schedule = Schedule(max(20, round(4600 * scale))) if start is None else Schedule(max(20, round(2000 * scale)), 3e-4)
+    schedule = Schedule(max(20, round(4600 * scale))) if start is None else Schedule(max(20, round(1500 * scale)), 4e-4)
     batches = loader(Windows(stocks, mix, side=VERIFIER.window, batch=192, seed=seed))
     begun = None
     if start is not None:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from detectors.training.data import Photo
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +47,19 @@ def run(args: argparse.Namespace) -> int:
         command=command,
         quiet=quiet,
         start=args.start,
+        places=[] if args.start is None else empty_drives(),
     )
     print(f"weights and cards: {args.out}")
     return 0
+
+
+def empty_drives() -> list[Photo]:
+    """Frames of generated drives without signs: streets full of windows, adverts and lamps that are none."""
+    from detectors.training.data import Photo
+    from pipeline.samples.road import RoadSample
+
+    frames = []
+    for seed in range(1000, 1024):
+        drive = RoadSample(seed, seconds=40, with_signs=False)
+        frames += [Photo(f"drive-{seed}-{k}", drive.frame(k)[0]) for k in range(30, len(drive), 240)]
+    return frames
