@@ -40,57 +40,6 @@ _SWS_COLORSPACE = {
 _FULL_RANGE = 2
 
 
-class AvPixels:
-    """Turns the frames of one stream into pixels. Single-threaded: it keeps swscale's tables from frame to frame.
-
-    8-bit YUV 4:2:0 stays as the decoder made it, without a copy. Other subsampled YUV (10 bit, 4:2:2) becomes 8-bit
-    4:2:0 of the same matrix and range; the rest (4:4:4, RGB, grey, palettes, most odd sizes) becomes RGB.
-    HDR is not tone-mapped: its pictures look flat.
-    """
-
-    def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
-
-    def __call__(self, frame: VideoFrame) -> Pixels:
-        turn = Turn.of(frame)
-        is_even = frame.width % 2 == frame.height % 2 == 0
-        # Odd sizes: turned planes no longer begin at a whole square, and swscale leaves a last row of chroma unwritten.
-        if _is_subsampled_yuv(frame) and (is_even or (frame.format.name in _NATIVE and not turn)):
-            return self._yuv(frame, turn)
-        return RgbPixels(turn(self._rgb(frame)))
-
-    def _yuv(self, frame: VideoFrame, turn: Turn) -> YuvPixels:
-        matrix = _matrix_of(frame)
-        is_full_range = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
-        if frame.format.name not in _NATIVE:
-            frame = self._reformatter.reformat(
-                frame,
-                format="yuv420p",
-                src_color_range=ColorRange.JPEG if is_full_range else ColorRange.MPEG,
-                dst_color_range=ColorRange.JPEG if is_full_range else ColorRange.MPEG,
-                threads=1,
-            )
-        if frame.format.name == "nv12":
-            y = _plane(frame, 0)
-            u, v = cv2.split(_plane(frame, 1).reshape((y.shape[0] + 1) // 2, -1, 2))
-        else:
-            y, u, v = (_plane(frame, index) for index in range(3))
-        kr, kb = _LUMA_WEIGHTS[matrix]
-        to_rgb = yuv_to_rgb(kr=kr, kb=kb, is_full_range=is_full_range)
-        return YuvPixels(turn(y), turn(np.asarray(u)), turn(np.asarray(v)), to_rgb)
-
-    def _rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
-        matrix = _matrix_of(frame)
-        rgb = self._reformatter.reformat(
-            frame,
-            format="rgb24",
-            src_colorspace=None if frame.format.is_rgb else _SWS_COLORSPACE.get(matrix, Colorspace.ITU601),
-            dst_color_range=ColorRange.JPEG,
-            threads=1,
-        )
-        return np.asarray(rgb.to_ndarray(), np.uint8)
-
-
 @dataclass(frozen=True, slots=True)
 class Turn:
     """How a stored picture is turned to be shown: swap rows and columns, then mirror in x, then in y."""
@@ -127,6 +76,68 @@ class Turn:
 
 
 _UPRIGHT = Turn()
+
+
+class AvPixels:
+    """Turns the frames of one stream into pixels. Single-threaded: it keeps swscale's tables from frame to frame.
+
+    8-bit YUV 4:2:0 stays as the decoder made it, without a copy. Other subsampled YUV (10 bit, 4:2:2) becomes 8-bit
+    4:2:0 of the same matrix and range; the rest (4:4:4, RGB, grey, palettes, most odd sizes) becomes RGB.
+    HDR is not tone-mapped: its pictures look flat.
+    """
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+        self._angle: int | None = None
+        self._turn = _UPRIGHT
+
+    def __call__(self, frame: VideoFrame) -> Pixels:
+        turn = self._turn_of(frame)
+        is_even = frame.width % 2 == frame.height % 2 == 0
+        # Odd sizes: turned planes no longer begin at a whole square, and swscale leaves a last row of chroma unwritten.
+        if _is_subsampled_yuv(frame) and (is_even or (frame.format.name in _NATIVE and not turn)):
+            return self._yuv(frame, turn)
+        return RgbPixels(turn(self._rgb(frame)))
+
+    def _turn_of(self, frame: VideoFrame) -> Turn:
+        """Read the matrix only when the angle changes: PyAV's `side_data` makes a frame refer to itself.
+
+        Such a frame waits for the garbage collector; with each frame read, 0.6 GB of 1080p waited.
+        """
+        if frame.rotation != self._angle:
+            self._angle, self._turn = frame.rotation, Turn.of(frame)
+        return self._turn
+
+    def _yuv(self, frame: VideoFrame, turn: Turn) -> YuvPixels:
+        matrix = _matrix_of(frame)
+        is_full_range = frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj")
+        if frame.format.name not in _NATIVE:
+            frame = self._reformatter.reformat(
+                frame,
+                format="yuv420p",
+                src_color_range=ColorRange.JPEG if is_full_range else ColorRange.MPEG,
+                dst_color_range=ColorRange.JPEG if is_full_range else ColorRange.MPEG,
+                threads=1,
+            )
+        if frame.format.name == "nv12":
+            y = _plane(frame, 0)
+            u, v = cv2.split(_plane(frame, 1).reshape((y.shape[0] + 1) // 2, -1, 2))
+        else:
+            y, u, v = (_plane(frame, index) for index in range(3))
+        kr, kb = _LUMA_WEIGHTS[matrix]
+        to_rgb = yuv_to_rgb(kr=kr, kb=kb, is_full_range=is_full_range)
+        return YuvPixels(turn(y), turn(np.asarray(u)), turn(np.asarray(v)), to_rgb)
+
+    def _rgb(self, frame: VideoFrame) -> NDArray[np.uint8]:
+        matrix = _matrix_of(frame)
+        rgb = self._reformatter.reformat(
+            frame,
+            format="rgb24",
+            src_colorspace=None if frame.format.is_rgb else _SWS_COLORSPACE.get(matrix, Colorspace.ITU601),
+            dst_color_range=ColorRange.JPEG,
+            threads=1,
+        )
+        return np.asarray(rgb.to_ndarray(), np.uint8)
 
 
 def _plane(frame: VideoFrame, index: int) -> Plane:

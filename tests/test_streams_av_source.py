@@ -449,6 +449,23 @@ def test_files_are_closed_however_the_reading_ends(tmp_path: Path) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == open_files
 
 
+def test_frames_are_freed_without_the_garbage_collector(tmp_path: Path) -> None:
+    """Frames of 3 MB must go when they are let go: the collector comes by after hundreds of them."""
+    path = write_video(tmp_path / "v.mp4", pts=range(60), rotation=90)
+    gc.collect()
+    gc.disable()
+    try:
+        with open_source(str(path)) as source:
+            for frame in source:
+                frame.half()
+                frame.patch(0, 0, 9, 9)
+            del frame
+        waiting = sum(isinstance(thing, av.VideoFrame) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert waiting <= 2, f"{waiting} frames wait"
+
+
 def test_a_source_gives_its_frames_once_and_none_after_closing(tmp_path: Path) -> None:
     path = write_video(tmp_path / "v.mp4")
     with open_source(str(path)) as source:
