@@ -19,6 +19,7 @@ COMMANDS = {
     "watch": ("pipeline.commands.watch", "watch videos, images and cameras: signs in the driver's language"),
     "detect": ("pipeline.commands.detect", "find signs in images, folders and zips"),
     "sample": ("pipeline.commands.sample", "make a drive with signs, and the truth about it"),
+    "score": ("pipeline.commands.score", "say how well a generated drive was watched"),
     "train": ("pipeline.commands.train", "train the networks"),
     "bench": ("pipeline.commands.bench", "time the pipeline against decoding alone and against a sliced network"),
     "evaluate": ("pipeline.commands.evaluate", "measure the networks"),

@@ -85,6 +85,7 @@ class Track:
     """One object as it stands at one frame (a snapshot: the next frame brings another).
 
     id: 1, 2, 3, ... within a stream
+    state: `confirmed` is what the detections so far say; a track whose vote turns may lose it again
     class_id, score: the class that leads the vote so far, and the vote's score, 0 to 1
     xyxy: the box at this frame, pixels; a prediction where `is_bridged`
     detection_score: of this frame's detection alone, None where there is none
@@ -163,7 +164,7 @@ class Tracker:
         self._bear(self._associate(detections), pts_seconds)
         self._end([life for life in self._lives if self._is_over(life)])
         for life in self._lives:
-            life.is_confirmed = life.is_confirmed or self._is_convincing(life)
+            life.is_confirmed = self._is_convincing(life)
         return [life.snapshot(size_wh) for life in self._lives]
 
     def ended(self) -> list[Track]:
