@@ -11,6 +11,7 @@ import pytest
 from pipeline.config import Config, OutputSettings, StreamSettings
 from pipeline.road.task import RoadSettings
 from pipeline.run import watch
+from pipeline.tracker import TrackerSettings
 from tests.worlds import Sign, SquareDetector, write_world
 
 GOLDEN = Path(__file__).with_name("golden") / "replay.events.jsonl"
@@ -35,6 +36,7 @@ def test_the_events_are_those_of_before(tmp_path: Path, request: pytest.FixtureR
     video = write_world(tmp_path / "replay.mkv", SIGNS, SECONDS)
     watch(
         Config(
+            tracker=TrackerSettings(),  # the squares' scores are not those of the sign verifier
             stream=(StreamSettings(url=str(video)),),
             road=RoadSettings(lang="en"),
             output=OutputSettings(folder=str(tmp_path)),
