@@ -26,7 +26,7 @@ class Score:
     signs: of the 43 classes that the drive holds; announced: of those, told rightly before they left the picture
     late: told rightly, but after that; missed: the labels and leaving times of those that were not told in time
     false_announcements: sentences for which there was no such sign
-    sightings: in all; true_sightings: signs that have one; repeated_sightings: more of the same sign; false_sightings: of
+    sightings: in all; true_sightings: signs that have one; repeated_sightings: more of the same; false_sightings: of
         what is no such sign
     limit_right: share of the time in which the limit in force was known as the passed signs give it
     """
