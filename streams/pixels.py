@@ -102,7 +102,11 @@ class YuvPixels:
         return self._rgb
 
     def half(self) -> Image:
-        """Two by two pixels share U and V, so averaging Y alone gives the half-size picture in 4:4:4."""
+        """Two by two pixels share U and V, so averaging Y alone gives the half-size picture in 4:4:4.
+
+        It is the average of `rgb()` to 2 levels, but for pixels that were clipped to 0 or 255 before they were averaged
+        there (of real video less than 1 %).
+        """
         y = _halved(self._y)
         height, width = y.shape
         if not y.size:
