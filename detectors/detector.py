@@ -53,7 +53,15 @@ class SignDetector:
 
     labels = SIGN_LABELS
 
-    def __init__(self, folder: Path, *, device: str = "auto", precision: str = "auto", longest_side: int = 960) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        device: str = "auto",
+        precision: str = "auto",
+        longest_side: int = 960,
+        proposals: int = 16,
+    ) -> None:
         scanner, verifier = (weights.load(folder / f"signs-{part}.safetensors") for part in ("scanner", "verifier"))
         try:
             self.threshold = verifier.settings["threshold"]
@@ -62,6 +70,7 @@ class SignDetector:
                 scanner.architecture,
                 threshold=scanner.settings["threshold"],
                 longest_side=longest_side,
+                most=proposals,
             )
             self._verify = Verifier(
                 open_engine(verifier.architecture, verifier.weights, device=device, precision=precision),
@@ -93,6 +102,7 @@ def open_detector(
     device: str = "auto",
     precision: str = "auto",
     longest_side: int = 960,
+    proposals: int = 16,
 ) -> Detector:
     """Return the detector of a task.
 
@@ -100,10 +110,13 @@ def open_detector(
     device: auto, cpu, cuda or torch; precision: auto, f32 or bf16 (see `engines.open_engine`)
     longest_side: pixels to which a picture's longer side is brought for the scan, at the most; larger finds smaller
     signs and takes longer
+    proposals: places a picture that the scan hands on, at the most; more of them find more and cost the verifier's time
 
     Raises ModelError for an unknown task or weights that cannot be used.
     """
     if task not in DETECTORS:
         raise ModelError(f"unknown task {task!r}: one of {', '.join(sorted(DETECTORS))}")
     make = DETECTORS[task]
-    return make(folder or weights.SHIPPED, device=device, precision=precision, longest_side=longest_side)
+    return make(
+        folder or weights.SHIPPED, device=device, precision=precision, longest_side=longest_side, proposals=proposals
+    )

@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         if not path.exists():
             raise ConfigError(f"{path}: no such file or folder")
     detector = open_detector(
-        args.task, folder=args.models, device=args.device, precision=args.precision, longest_side=WHOLE
+        args.task, folder=args.models, device=args.device, precision=args.precision, longest_side=WHOLE, proposals=48
     )
     quiet = args.quiet or not sys.stderr.isatty()
     try:

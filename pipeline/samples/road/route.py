@@ -163,14 +163,15 @@ class Route:
         return float(np.interp(seconds, self.seconds, self.speed))
 
     def heading_at(self, s: float) -> float:
-        return float(np.interp(s / BEND_STEP_M, np.arange(len(self.heading)), self.heading))
+        return _between(self.heading, s / BEND_STEP_M)
 
     def bend(self, s: float) -> NDArray[np.float64]:
         """Return how far the road ahead of s lies beside its tangent there, metres to the right, every 2 m."""
-        k = s / BEND_STEP_M
-        steps = np.arange(int(1.5 * SIGHT_M / BEND_STEP_M))
-        ahead = np.interp(k + steps, np.arange(len(self.beside)), self.beside)
-        return np.asarray(ahead - ahead[0] - self.heading_at(s) * steps * BEND_STEP_M)
+        count = int(1.5 * SIGHT_M / BEND_STEP_M)
+        first, part = divmod(s / BEND_STEP_M, 1)
+        near = self.beside[int(first) : int(first) + count + 1]
+        ahead = near[:-1] * (1 - part) + near[1:] * part
+        return np.asarray(ahead - ahead[0] - self.heading_at(s) * np.arange(len(ahead)) * BEND_STEP_M)
 
     def seen_between(self, s1: float, s2: float) -> Sequence[Standing]:
         """Return what begins to stand between two places, near first."""
@@ -222,8 +223,7 @@ class Route:
         eye = self.s_at(seconds)
         z = max(s - eye, 0.5)
         k = eye / BEND_STEP_M
-        grid = np.arange(len(self.beside))
-        here, there = np.interp([k, k + z / BEND_STEP_M], grid, self.beside)
+        here, there = _between(self.beside, k), _between(self.beside, k + z / BEND_STEP_M)
         aside = x + there - here - self.heading_at(eye) * z - LANE_M
         up = middle - EYE_M
         return (aside - width / 2) / z, (aside + width / 2) / z, (up - height / 2) / z, (up + height / 2) / z
@@ -249,6 +249,12 @@ class Route:
                 ]
             case _:
                 return []  # rails are lower than any sign, bridges higher
+
+
+def _between(values: NDArray[np.float64], place: float) -> float:
+    """Return a value between two samples."""
+    k = min(int(place), len(values) - 2)
+    return float(values[k] + (values[k + 1] - values[k]) * (place - k))
 
 
 def _s(thing: Standing) -> float:

@@ -170,9 +170,9 @@ def _tree(rng: np.random.Generator) -> Image:
     foot = width / 2
     thick = rng.uniform(13, 19)
     _limb(trunk, (foot, height), (foot + rng.normal(0, 6), 250), thick, thick * 0.6)
-    for side in (-1, 1, -1, 1):
-        _limb(trunk, (foot, rng.uniform(260, 340)), (foot + side * rng.uniform(50, 130), rng.uniform(120, 240)), 9, 3)
     lobes = [(rng.uniform(0.28, 0.72) * width, rng.uniform(90, 290), rng.uniform(60, 105)) for _ in range(9)]
+    for x, y, _ in lobes[:5]:
+        _limb(trunk, (foot, 330), (x, y), 9, 3)
     points = [
         (x + r * np.sqrt(u) * np.cos(a) * 1.1, y + r * np.sqrt(u) * np.sin(a))
         for x, y, r in lobes
@@ -310,17 +310,30 @@ def _banner(rng: np.random.Generator) -> Image:
     return image
 
 
+_HAIR = ((58, 44, 34), (96, 72, 48), (30, 28, 28), (150, 140, 132))
+
+
 def _person(rng: np.random.Generator) -> Image:
     coat, trousers = (_BOARD_COLORS[k] for k in rng.choice(len(_BOARD_COLORS), 2, replace=False))
     muted = [(int(30 + 0.5 * r), int(30 + 0.5 * g), int(30 + 0.5 * b)) for r, g, b in (coat, trousers)]
+    hair, skin = _HAIR[rng.integers(len(_HAIR))], (198, 154, 130)
     canvas = Canvas(256)
-    canvas.stroke("M47 52 L44 74 L42 97", 8, muted[1])
-    canvas.stroke("M53 52 L56 74 L60 97", 8, muted[1])
-    canvas.fill(box(38, 20, 24, 36, 7), muted[0])
-    canvas.stroke("M40 24 L34 40 L36 54", 6.5, muted[0])
-    canvas.stroke("M60 24 L66 40 L63 54", 6.5, muted[0])
-    canvas.fill(circle(50, 11.5, 7, 8), (205, 160, 135))
-    canvas.fill("M43 11 A7 8 0 0 1 57 11 L55 7 H45 Z", (60, 45, 35))
+    canvas.stroke("M47 52 L45 74 L43.4 95", 7.4, muted[1])
+    canvas.stroke("M53 52 L55.4 74 L58 95", 7.4, _shade(muted[1], 0.85))
+    for x in (39, 54.4):
+        canvas.fill(box(x, 93, 8, 4.4, 1.6), (40, 36, 34))
+    canvas.fill(box(47.4, 14, 5.2, 8), _shade(skin, 0.85))
+    canvas.fill("M40 24 C41 19.6 45 18.6 50 18.6 C55 18.6 59 19.6 60 24 L60.6 54 H39.4 Z", muted[0])
+    canvas.fill("M50 18.6 C55 18.6 59 19.6 60 24 L60.6 54 H50 Z", _shade(muted[0], 0.86))
+    canvas.stroke("M41.4 23 L36.8 39 L38 53", 5.6, _shade(muted[0], 0.94))
+    canvas.stroke("M58.6 23 L63.4 39 L61.6 53", 5.6, _shade(muted[0], 0.8))
+    for x in (38, 61.6):
+        canvas.fill(circle(x, 55, 2.4), skin)
+    canvas.fill(circle(50, 10.6, 4.9, 6.2), skin)
+    canvas.fill(
+        "M44.6 12 C43.6 4.6 46.6 2.6 50 2.6 C53.4 2.6 56.4 4.6 55.4 12 L54 8.6 C51.6 7.4 48.4 7.4 46 8.6 Z", hair
+    )
+    canvas.fill("M50 4.6 C54.6 5 54.9 9 54.6 12 L53.2 16 L50 16.8 Z", _shade(skin, 0.88))
     return _cropped(canvas)
 
 

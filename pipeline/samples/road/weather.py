@@ -78,14 +78,14 @@ WEATHERS = (
     ),
     Weather(  # low sun
         zenith=(104, 132, 176),
-        low=(236, 206, 168),
+        low=(234, 214, 188),
         cloud=(250, 222, 192),
         cloudiness=0.45,
         hill=(124, 112, 104),
         haze_m=500,
         grass=(112, 112, 56),
         asphalt=(106, 102, 98),
-        gain=(1.1, 0.98, 0.84),
+        gain=(1.07, 0.99, 0.89),
         contrast=1.1,
     ),
     Weather(  # dusk
@@ -97,7 +97,7 @@ WEATHERS = (
         haze_m=420,
         grass=(82, 92, 58),
         asphalt=(90, 90, 92),
-        gain=(0.84, 0.81, 0.8),
+        gain=(0.96, 0.93, 0.92),
         contrast=1.0,
     ),
 )
