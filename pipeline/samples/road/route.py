@@ -638,7 +638,7 @@ def _sign_post(
 
 def _cover(rng: np.random.Generator, route: Route, sign: SignPost) -> list[Standing]:
     """Put something where it hides the sign, wholly or in part, while it is still far."""
-    seen_from = float(rng.uniform(28, 70))  # metres before the sign
+    seen_from = min(float(rng.uniform(28, 70)), 0.9 * sign.s)  # metres before the sign
     before = seen_from * float(rng.uniform(0.2, 0.4))
     part = (seen_from - before) / seen_from
     bend = route.bend(sign.s - seen_from)
