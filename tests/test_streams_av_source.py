@@ -449,6 +449,7 @@ def test_files_are_closed_however_the_reading_ends(tmp_path: Path) -> None:
     assert len(list(Path("/proc/self/fd").iterdir())) == open_files
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # torch, where it is loaded, warns of being looked at
 def test_frames_are_freed_without_the_garbage_collector(tmp_path: Path) -> None:
     """Frames of 3 MB must go when they are let go: the collector comes by after hundreds of them."""
     path = write_video(tmp_path / "v.mp4", pts=range(60), rotation=90)
