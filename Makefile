@@ -18,7 +18,7 @@ setup: ## make .venv with everything in it; EXTRAS= leaves out what only trainin
 
 demo: ## watch a generated drive; VIDEO=drive.mp4 TO=de watches yours, in German; ARGS= for more flags
 	@$(MAKE) --no-print-directory setup EXTRAS=
-	@test -n "$$VIDEO" || .venv/bin/wayside sample road out/road.mp4
+	@test -n "$$VIDEO" || .venv/bin/wayside sample road out/road.mp4 --seconds 30
 	@.venv/bin/wayside watch "$${VIDEO:-out/road.mp4}" --task signs $(if $(TO),--lang "$$TO") --out "$$OUT" --video $(ARGS)
 
 test: setup ## run all tests; ARGS='-k limit' for some

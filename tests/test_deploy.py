@@ -141,7 +141,7 @@ def test_contributors_are_sent_to_places_that_there_are() -> None:
 @pytest.mark.parametrize(
     ("given", "calls"),
     [
-        ([], ["sample|road|out/road.mp4", "watch|out/road.mp4|--task|signs|--out|out/demo|--video"]),
+        ([], ["sample|road|out/road.mp4|--seconds|30", "watch|out/road.mp4|--task|signs|--out|out/demo|--video"]),
         (["VIDEO=my drive.mp4", "TO=de"], ["watch|my drive.mp4|--task|signs|--lang|de|--out|out/demo|--video"]),
         (
             ["VIDEO=Anna's.mp4", "OUT=my out", "ARGS=--country PT"],
