@@ -43,15 +43,15 @@ debian() {
 }
 
 find_python() {
-    local python
-    for python in ${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do
+    local python candidates=${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}
+    for python in $candidates; do
         if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
             command -v "$python"
             return
         fi
     done
-    say "no Python of 3.11 or newer is here (python3 is $(python3 --version 2>&1 || true))." \
-        "Debian 12 and Ubuntu 24.04 have it as python3, Ubuntu 22.04 as python3.11; else set PYTHON=/path/to/python."
+    say "no Python of 3.11 or newer among $candidates. Debian 12 and Ubuntu 24.04 have it as python3," \
+        "Ubuntu 22.04 as python3.11 (with python3.11-venv); another is taken with PYTHON=/path/to/python."
     return 1
 }
 
