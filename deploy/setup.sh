@@ -55,17 +55,18 @@ find_python() {
     return 1
 }
 
-# promtool checks metrics and rules in the tests. Taken out of its package, since to install that would start a server.
+# promtool checks metrics and rules in the tests. It is taken out of its package: in Debian 12 that is the server's, and to
+# install it would start one; since Debian 13 it has its own.
 fetch_promtool() {
-    local folder
+    local folder package
     command -v promtool >/dev/null || [[ -x .venv/bin/promtool ]] && return
     folder=$(mktemp -d)
-    if (cd "$folder" && apt-get download -qq prometheus && dpkg-deb -x prometheus_*.deb .) &>/dev/null; then
-        cp "$folder/usr/bin/promtool" .venv/bin/
-    else
-        say "promtool is not to be had here: the tests that need it will be skipped (Debian package prometheus)"
-    fi
+    for package in promtool prometheus; do
+        (cd "$folder" && apt-get download -qq $package && dpkg-deb -x $package*.deb .) &>/dev/null || true
+        [[ -x $folder/usr/bin/promtool ]] && cp "$folder/usr/bin/promtool" .venv/bin/ && break
+    done
     rm -rf "$folder"
+    [[ -x .venv/bin/promtool ]] || say "promtool is not to be had here: its tests are skipped (Debian package prometheus)"
 }
 
 if ! .venv/bin/python -m pip --version &>/dev/null; then
