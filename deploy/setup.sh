@@ -55,8 +55,8 @@ find_python() {
     return 1
 }
 
-# promtool checks metrics and rules in the tests. It is taken out of its package: in Debian 12 that is the server's, and to
-# install it would start one; since Debian 13 it has its own.
+# promtool checks metrics and rules in the tests. It is taken out of its package: in Debian 12 that is the server's, and
+# to install it would start one; since Debian 13 it has its own.
 fetch_promtool() {
     local folder package
     command -v promtool >/dev/null || [[ -x .venv/bin/promtool ]] && return
@@ -66,7 +66,8 @@ fetch_promtool() {
         [[ -x $folder/usr/bin/promtool ]] && cp "$folder/usr/bin/promtool" .venv/bin/ && break
     done
     rm -rf "$folder"
-    [[ -x .venv/bin/promtool ]] || say "promtool is not to be had here: its tests are skipped (Debian package prometheus)"
+    [[ -x .venv/bin/promtool ]] ||
+        say "promtool is not to be had here (Debian package prometheus): its tests are skipped"
 }
 
 if ! .venv/bin/python -m pip --version &>/dev/null; then
