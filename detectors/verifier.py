@@ -53,7 +53,7 @@ class Verifier:
             crops = [crop(pictures[o], area, self.window) for o, area in zip(owner[part], areas[part], strict=True)]
             outputs[part] = self.engine(np.stack(crops))
         logits = outputs[:, : BACKGROUND + 1] / self.temperature
-        shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+        shares: Floats = np.exp(logits - logits.max(axis=1, keepdims=True))
         return shares / shares.sum(axis=1, keepdims=True), decode_boxes(outputs[:, BACKGROUND + 1 :], areas)
 
     def settled(self, picture: Picture, boxes: Floats, probability: Floats) -> Detections:
