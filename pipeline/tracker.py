@@ -36,9 +36,10 @@ class TrackerSettings:
         stray boxes pull tracks aside
     reach_sizes: how far from its predicted place, in box sizes, a track takes a detection. Goes up: holds tracks over
         bumps of the camera; too far up and a track jumps to the sign beside it
-    gap_seconds: how long a confirmed track lives on without a detection. Goes up: one sighting where an obstacle
-        hides the sign for longer; a sign that was lost for good is told later
-    tentative_gap_seconds: the same before confirmation. Goes up: flickering objects get confirmed, false alarms too
+    gap_seconds: how long a track lives on without a detection. Goes up: one sighting where an obstacle hides the sign
+        for longer; a sign that was lost for good is told later
+    tentative_gap_seconds: the same before it has `confirm_hits`. Goes up: flickering signs get confirmed, false alarms
+        too
     confirm_hits: detections at or above the threshold that make a track real. Goes up: fewer false sightings, signs
         are announced later, and short-seen ones never
     confirm_seconds: the least time from the first to the last of those. Goes up: as above, and glints of a moment die
@@ -47,20 +48,27 @@ class TrackerSettings:
         none of the known ones count as one), as a share of the vote, 0 to 1. Goes up: fewer wrong classes, later
     confirm_side_px: the least size that one of the hits has, as the square root of its area. Goes up: fewer
         mistaken far signs, later announcements
+    confirm_share: the least share of hits among all frames since the first. Goes up: what is taken for a sign now and
+        then, clutter, is never believed; nor are signs that stand half hidden
+    confirm_growth: the least ratio of the largest box to the first ones. Goes up: what keeps its distance, as
+        vehicles ahead, their plates and lamps, and boards before a camera on a stand, is never believed, and signs
+        are told later; 1 asks for nothing
     """
 
     keep_score: float = 0.1
     reach_sizes: float = 0.7
     gap_seconds: float = 1.0
     tentative_gap_seconds: float = 0.35
-    confirm_hits: int = 4
+    confirm_hits: int = 5
     confirm_seconds: float = 0.15
-    confirm_score: float = 0.7
-    confirm_margin: float = 0.4
-    confirm_side_px: float = 14.0
+    confirm_score: float = 0.65
+    confirm_margin: float = 0.35
+    confirm_side_px: float = 16.0
+    confirm_share: float = 0.4
+    confirm_growth: float = 1.8
 
     def __post_init__(self) -> None:
-        for name in ("keep_score", "confirm_score", "confirm_margin"):
+        for name in ("keep_score", "confirm_score", "confirm_margin", "confirm_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
         for name in ("reach_sizes", "gap_seconds", "tentative_gap_seconds"):
@@ -234,7 +242,7 @@ class Tracker:
         if life.detection_score is not None:
             return False
         settings = self._settings
-        gap = settings.gap_seconds if life.is_confirmed else settings.tentative_gap_seconds
+        gap = settings.gap_seconds if life.sure_hits >= settings.confirm_hits else settings.tentative_gap_seconds
         return not self._is_inside(life.xyxy) or life.pts_seconds - life.end_seconds > gap
 
     def _is_inside(self, box: Box) -> bool:
@@ -247,6 +255,8 @@ class Tracker:
             life.sure_hits >= settings.confirm_hits
             and life.sure_seconds >= settings.confirm_seconds
             and life.side_px >= settings.confirm_side_px
+            and life.sure_share >= settings.confirm_share
+            and life.growth >= settings.confirm_growth
             and life.vote.score >= settings.confirm_score
             and life.vote.margin >= settings.confirm_margin
         )
@@ -274,6 +284,8 @@ def distance_cost(predicted: Detections, found: Detections) -> NDArray[np.float6
 
 # A lost track's reach grows with its doubt, but never beyond this: three sizes away stands another sign.
 _MOST_DOUBT = 2.0
+# Hits whose mean is the size at first sight.
+_FIRST_HITS = 3
 # The share of a box that may lie on another's before it is a second box on the same sign.
 _DOUBLE = 0.5
 
@@ -331,12 +343,26 @@ class _Life:
         self.sure_hits = 0
         self.sure_seconds = 0.0
         self.side_px = 0.0
+        self._frames = 1
+        self._first_sides: list[float] = []
+        self._largest_side = 0.0
         self._sure_since: float | None = None
         self._best = Best(box, pts_seconds, 0.0)
         self._best_worth = 0.0
 
+    @property
+    def sure_share(self) -> float:
+        """The share of sure hits among the frames of its life, 0 to 1."""
+        return self.sure_hits / self._frames
+
+    @property
+    def growth(self) -> float:
+        """How much larger than its first boxes (the mean of three, since they jitter) the largest one is."""
+        return self._largest_side / (sum(self._first_sides) / len(self._first_sides))
+
     def move(self, pts_seconds: float) -> None:
         """Go on to the next frame; until `take` is called, the box there is a prediction."""
+        self._frames += 1
         self.motion.move(pts_seconds)
         self.xyxy = self.motion.box
         self.pts_seconds = pts_seconds
@@ -349,7 +375,10 @@ class _Life:
         self.detection_score = score
         self.end_seconds = self.pts_seconds
         self.vote.add(class_id, score)
-        side = math.sqrt(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))
+        side = math.sqrt(max(1.0, box[2] - box[0]) * max(1.0, box[3] - box[1]))
+        self._largest_side = max(self._largest_side, side)
+        if len(self._first_sides) < _FIRST_HITS:
+            self._first_sides.append(side)
         if is_sure:
             self._sure_since = self.pts_seconds if self._sure_since is None else self._sure_since
             self.sure_hits += 1

@@ -115,7 +115,7 @@ def test_events_do_not_depend_on_the_batch_size() -> None:
 
 
 def test_the_end_of_the_streams_ends_their_tracks() -> None:
-    row = [*frames(seconds=1.0), *frames((), seconds=0.4, stream="empty")]
+    row = [*frames(seconds=1.6), *frames((), seconds=0.4, stream="empty")]
     ends = {item.stream: item for item in run_through(row, 8) if isinstance(item, StreamEnd)}
     assert [t.class_id for t in ends["road"].ended] == [2]
     assert ends["empty"].ended == []

@@ -80,6 +80,11 @@ def add(class_id: int, score: float, at: Callable[[Detections], np.ndarray]) -> 
     return change
 
 
+def freeze(box: tuple[float, float, float, float]) -> Change:
+    """Put the sign at the same place in every frame."""
+    return lambda index, seen: replace(seen, xyxy=np.array([box] * len(seen), np.float32).reshape(-1, 4))
+
+
 NEAR = Sign(2, z=38)
 TWO_ON_A_POST = [Sign(2, y=-1.9, z=38), Sign(13, y=-1.05, z=38)]
 TWO_ALIKE = [Sign(2, x=3.0, z=38), Sign(2, x=4.0, z=39)]
@@ -111,6 +116,14 @@ TWO_ALIKE = [Sign(2, x=3.0, z=38), Sign(2, x=4.0, z=39)]
         ([NEAR], {"change": add(14, 0.45, lambda d: d.xyxy[0] + 60)}, [2], "a faint stray box is not even begun"),
         ([NEAR], {"change": lose(lambda i: i not in (10, 30, 50))}, [], "three glimpses are no sign"),
         ([NEAR], {"change": lose(lambda i: i not in (40, 41, 42))}, [], "a flash of three frames is no sign"),
+        ([NEAR], {"change": lose(lambda i: i % 4 != 0)}, [], "found in one frame of four: clutter does that"),
+        ([NEAR], {"change": freeze((300, 100, 330, 130))}, [], "it keeps its distance, as a lorry ahead does"),
+        (
+            [NEAR],
+            {"change": freeze((300, 100, 330, 130)), "settings": TrackerSettings(confirm_growth=1.0)},
+            [2],
+            "which may be asked for",
+        ),
     ],
 )
 def test_one_sign_one_track(signs: list[Sign], options: dict, classes: list[int], remark: str) -> None:
@@ -131,9 +144,8 @@ def test_a_track_knows_its_life() -> None:
     first = states.index("confirmed")
     assert set(states[first:]) == {"confirmed"}
     side = [t.xyxy[2] - t.xyxy[0] for frame in lives for t in frame]
-    assert side[first - 1] < TrackerSettings().confirm_side_px <= side[first], (
-        "it is believed as soon as it is large enough"
-    )
+    growth = [s / (sum(side[:3]) / 3) for s in side]
+    assert growth[first - 1] < TrackerSettings().confirm_growth <= growth[first], "believed as soon as it came nearer"
 
 
 def test_a_gap_is_bridged_where_the_sign_is() -> None:
@@ -181,7 +193,7 @@ def test_a_parked_camera_never_passes() -> None:
     ],
 )
 def test_a_cut_ends_all_tracks(now: float, size_wh: tuple[int, int], remark: str) -> None:
-    tracker = Tracker()
+    tracker = Tracker(TrackerSettings(confirm_growth=1.0))
     box = found([(100, 50, 130, 80)], [2], [0.9])
     for before in times(1.0):
         tracker.update(box, pts_seconds=before, size_wh=SIZE_WH)
