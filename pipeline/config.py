@@ -111,8 +111,7 @@ class Config:
     prefetch: PrefetchSettings = field(default_factory=PrefetchSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
     detector: DetectorSettings = field(default_factory=DetectorSettings)
-    # The scores of the sign verifier crowd at the top: what it is sure of by mistake stays below this.
-    tracker: TrackerSettings = field(default_factory=lambda: TrackerSettings(confirm_score=0.94))
+    tracker: TrackerSettings = field(default_factory=TrackerSettings)
     road: RoadSettings = field(default_factory=RoadSettings)
     announcer: AnnouncerSettings = field(default_factory=AnnouncerSettings)
     limit: LimitSettings = field(default_factory=LimitSettings)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from detectors.labels import SIGN_LABELS
+from detectors.labels import OTHER, SIGN_LABELS
 from detectors.picture import Image
 from pipeline.events import Announcement, Event, LimitChange, OtherSign, Sighting
 from pipeline.road.announce import Announcer, AnnouncerSettings
@@ -18,6 +18,9 @@ from pipeline.road.limit import LimitSettings, LimitState
 from pipeline.stages import StreamEnd, Tracked
 from pipeline.tracker import Track
 
+# The signs of the catalogue are as wide as high; seen from the side they are narrower. Gables and hoardings, which a
+# detector may take for them, are wider.
+_WIDEST = 1.4
 _SHOWN = 8  # announcements of which the display chooses those that are still to be read
 
 
@@ -121,12 +124,14 @@ class Drive:
             yield from (change for change in changes if change is not None)
 
     def _meaning(self, track: Track) -> Meaning | None:
-        return self._catalogue.meaning(track.class_id)
+        """Return what the sign means; None where the catalogue does not know it, or where it has not a sign's shape."""
+        x1, y1, x2, y2 = track.best.xyxy
+        return self._catalogue.meaning(track.class_id) if x2 - x1 <= _WIDEST * (y2 - y1) else None
 
     def _sighting(self, track: Track) -> Sighting | OtherSign:
         meaning = self._meaning(track)
         if meaning is None:
-            return OtherSign(**self._seen(track))
+            return OtherSign(**self._seen(replace(track, class_id=max(track.class_id, OTHER))))
         return Sighting(**self._seen(track), meaning=meaning.id, value=meaning.value, unit=meaning.unit)
 
     def _seen(self, track: Track) -> dict[str, Any]:

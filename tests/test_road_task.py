@@ -1,0 +1,80 @@
+"""From tracks to events: what a track must be to mean something."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from pipeline.events import Announcement, Event, LimitChange, OtherSign, Sighting
+from pipeline.road.announce import AnnouncerSettings
+from pipeline.road.limit import LimitSettings
+from pipeline.road.task import Road, RoadSettings
+from pipeline.stages import StreamEnd, Tracked
+from pipeline.tracker import Best, Track
+from tests.worlds import frame
+
+SQUARE, WIDE, NARROW = (100.0, 50.0, 140.0, 90.0), (100.0, 50.0, 160.0, 90.0), (100.0, 50.0, 120.0, 90.0)
+
+
+def track(
+    class_id: int, state: str = "ended", *, number: int = 1, box: tuple[float, float, float, float] = SQUARE
+) -> Track:
+    passes_in = 0.0 if state == "ended" else 2.0
+    return Track(number, state, class_id, 0.9, box, 0.9, 1.0, 2.0, passes_in, Best(box, 1.8, 0.95))  # type: ignore[arg-type]
+
+
+def drive(*moments: Sequence[Track], lang: str = "en", country: str = "DE") -> list[Event]:
+    """Watch frames, 0.5 s apart, with these tracks."""
+    road = Road(road=RoadSettings(lang=lang, country=country), limit=LimitSettings(), announcer=AnnouncerSettings())
+    watcher = road.watcher("road")
+    events: list[Event] = []
+    for number, tracks in enumerate(moments):
+        picture = frame(np.zeros((8, 8, 3), np.uint8), index=number, fps=2)
+        ended = [t for t in tracks if t.state == "ended"]
+        events += watcher.update(Tracked(picture, [t for t in tracks if t.state != "ended"], ended))
+    return events
+
+
+@pytest.mark.parametrize(
+    ("tracks", "kinds", "remark"),
+    [
+        ([track(2)], [Announcement, Sighting, LimitChange], "a limit, passed: told late rather than never"),
+        ([track(14)], [Announcement, Sighting], "a sign that says nothing of speed"),
+        ([track(14, "confirmed")], [Announcement], "still coming"),
+        ([track(14, "tentative")], [], "not believed"),
+        ([track(43)], [OtherSign], "none of the known ones: nothing is told"),
+        ([track(12, box=WIDE)], [OtherSign], "wider than any sign: a gable"),
+        ([track(12, box=NARROW)], [Announcement, Sighting], "seen from the side"),
+    ],
+)
+def test_events_of_a_frame(tracks: list[Track], kinds: list[type], remark: str) -> None:
+    assert [type(event) for event in drive(tracks)] == kinds, remark
+
+
+def test_what_is_no_known_sign_has_no_known_class() -> None:
+    (event,) = drive([track(12, box=WIDE)])
+    assert isinstance(event, OtherSign)
+    assert (event.class_id, event.label) == (43, "other_sign")
+
+
+def test_a_sign_is_told_before_it_passes_and_counts_when_it_has_passed() -> None:
+    told, seen, limit = drive([track(2, "confirmed")], [track(2)])
+    assert isinstance(told, Announcement)
+    assert (told.pts_seconds, told.text, told.passes_in_seconds) == (0.0, "Speed limit 50 km/h", 2.0)
+    assert isinstance(seen, Sighting)
+    assert (seen.meaning, seen.value, seen.unit) == ("speed_limit.max", 50, "km/h")
+    assert isinstance(limit, LimitChange)
+    assert limit.pts_seconds == seen.end_seconds == 2.0
+
+
+def test_signs_in_sight_at_the_end_were_not_passed() -> None:
+    watcher = Road(road=RoadSettings(lang="en"), limit=LimitSettings(), announcer=AnnouncerSettings()).watcher("road")
+    events = list(watcher.close(StreamEnd("road", 3.0, [track(2)])))
+    assert [type(event) for event in events] == [Announcement, Sighting], "the limit stays as it was"
+
+
+def test_what_a_run_tells_of_its_language() -> None:
+    road = Road(road=RoadSettings(lang="de-AT"), limit=LimitSettings(), announcer=AnnouncerSettings())
+    about = road.about()
+    assert (about["lang"], about["country"]) == ("de", "DE")
+    assert sum(about["grades"].values()) == 36, "one sentence a meaning"  # type: ignore[attr-defined]
