@@ -13,6 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
+from detectors.boxes import iou
 from detectors.detections import Detections
 from detectors.detector import Detector
 from pipeline.events import Event
@@ -51,6 +52,10 @@ class StreamEnd:
     ended: Sequence[Track]
 
 
+# IoU from which a proposal is at a place where a track is expected: looking twice would find the same.
+_SAME_PLACE = 0.5
+
+
 class Watcher(Protocol):
     """What turns one stream's tracks into events: the part that a task brings (see `tasks.py`)."""
 
@@ -69,8 +74,8 @@ def detect(
 ) -> Iterator[Found]:
     """Scan every `scan_every`-th frame of a stream, a batch at once; verify each frame, a frame of each stream a round.
 
-    What is verified is what the scan proposes and where the stream's tracks are expected. A track is confirmed and
-    voted on in every frame, although most frames are not scanned.
+    What is verified is what the scan proposes and where the stream's tracks are expected. Where there was no scan, only
+    tracks of known classes are looked at: the others, nine in ten on a street, can wait for the next one.
     """
     next_scan: dict[str, int] = {}
     for frames in batches:
@@ -80,7 +85,7 @@ def detect(
         for frame in due:
             metrics.frames.scanned(frame.stream)
         for row in rounds(frames):
-            boxes = [_where(proposals.get(id(f)), trackers[f.stream].predicted(f.pts_seconds)) for f in row]
+            boxes = [_where(frame, proposals.get(id(frame)), trackers[frame.stream]) for frame in row]
             with metrics.stages("verify"):
                 is_anything = any(map(len, boxes))
                 found = detector.verify(row, boxes) if is_anything else [Detections.empty()] * len(row)
@@ -142,5 +147,10 @@ def _is_due(frame: Frame, next_scan: dict[str, int], scan_every: int) -> bool:
     return True
 
 
-def _where(proposals: Boxes | None, predicted: Boxes) -> Boxes:
-    return predicted if proposals is None else np.concatenate([proposals, predicted])
+def _where(frame: Frame, proposals: Boxes | None, tracker: Tracker) -> Boxes:
+    """Return the boxes to verify in a frame; `proposals` is None where it was not scanned."""
+    if proposals is None:
+        return tracker.predicted(frame.pts_seconds, known_only=True)
+    predicted = tracker.predicted(frame.pts_seconds)
+    is_new = iou(proposals, predicted).max(axis=1, initial=0) < _SAME_PLACE
+    return np.concatenate([predicted, proposals[is_new]])

@@ -151,9 +151,13 @@ class Tracker:
         self._pts_seconds: float | None = None
         self._size_wh = (0, 0)
 
-    def predicted(self, pts_seconds: float) -> Boxes:
-        """Return where the living tracks should be at that time: float32 (N, 4), centres inside the picture."""
-        boxes = [life.motion.box_at(pts_seconds) for life in self._lives]
+    def predicted(self, pts_seconds: float, *, known_only: bool = False) -> Boxes:
+        """Return where the living tracks should be at that time: float32 (N, 4), centres inside the picture.
+
+        known_only: leave out those whose vote says "other", by far the most in a busy picture
+        """
+        lives = [life for life in self._lives if not known_only or life.vote.class_id < self._known_classes]
+        boxes = [life.motion.box_at(pts_seconds) for life in lives]
         return np.array([box for box in boxes if self._is_inside(box)], np.float32).reshape(-1, 4)
 
     def update(self, detections: Detections, *, pts_seconds: float, size_wh: tuple[int, int]) -> list[Track]:

@@ -81,19 +81,40 @@ def test_a_tracked_sign_is_found_without_a_scan() -> None:
     assert tracked[-1].tracks[0].state == "confirmed"
 
 
+class Asked(SquareDetector):
+    """Notes how many places it is asked to verify in each frame."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[int] = []
+
+    def verify(self, pictures: Sequence[Picture], proposals: Sequence[NDArray[np.float32]]) -> list[Detections]:
+        self.asked += map(len, proposals)
+        return super().verify(pictures, proposals)
+
+
 def test_the_tracker_has_seen_a_frame_before_the_next_is_verified() -> None:
     """`detect` yields frame by frame; were a batch verified at once, the second frame would have no predictions."""
-    tracker, asked = Tracker(), []
-
-    class Asked(SquareDetector):
-        def verify(self, pictures: Sequence[Picture], proposals: Sequence[NDArray[np.float32]]) -> list[Detections]:
-            asked.append(len(proposals[0]))
-            return super().verify(pictures, proposals)
-
-    counted = metrics()
-    found = detect(batches(frames(seconds=0.2), 8), Asked(), {"road": tracker}, scan_every=8, metrics=counted)
+    tracker, detector, counted = Tracker(), Asked(), metrics()
+    found = detect(batches(frames(seconds=0.2), 8), detector, {"road": tracker}, scan_every=8, metrics=counted)
     list(follow(found, {"road": tracker}, metrics=counted))
-    assert asked == [1, 1, 1, 1, 1], "one proposal by the scan, then one prediction a frame"
+    assert detector.asked == [1, 1, 1, 1, 1], "one proposal by the scan, then one prediction a frame"
+
+
+@pytest.mark.parametrize(
+    ("signs", "asked", "remark"),
+    [
+        ([SIGN], [1, 1, 1, 1, 1], "the scan's proposal is where the sign is expected: one look is enough"),
+        ([SIGN, Sign(14, x=-3)], [2, 2, 2, 2, 2], "two signs"),
+        ([Sign(43, z=38)], [1, 1, 1], "a sign that means nothing is looked at in scanned frames alone"),
+    ],
+)
+def test_what_is_verified(signs: list[Sign], asked: list[int], remark: str) -> None:
+    tracker, detector, counted = Tracker(), Asked(), metrics()
+    row = frames(signs, seconds=0.2)
+    found = detect(batches(row, 8), detector, {"road": tracker}, scan_every=2, metrics=counted)
+    list(follow(found, {"road": tracker}, metrics=counted))
+    assert detector.asked == asked, remark
 
 
 def test_nothing_to_verify_is_not_verified() -> None:

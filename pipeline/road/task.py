@@ -21,6 +21,8 @@ from pipeline.tracker import Track
 # The signs of the catalogue are as wide as high; seen from the side they are narrower. Gables and hoardings, which a
 # detector may take for them, are wider.
 _WIDEST = 1.4
+# A sign that was found so shortly ago is drawn as found: not every sign is looked at in every frame (`stages.detect`).
+_STEADY_SECONDS = 0.12
 _SHOWN = 8  # announcements of which the display chooses those that are still to be read
 
 
@@ -186,9 +188,10 @@ class Screen:
 
     def draw(self, tracked: Tracked) -> Image:
         """Return the frame with everything drawn on it, RGB uint8 (H, W, 3)."""
+        seen_since = tracked.frame.pts_seconds - _STEADY_SECONDS
         return self._display.draw(
             tracked.frame.rgb(),
-            tracked.tracks,
+            [replace(t, detection_score=t.score) if t.end_seconds >= seen_since else t for t in tracked.tracks],
             self._limit,
             list(self._announcements),
             pts_seconds=tracked.frame.pts_seconds,
