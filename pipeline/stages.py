@@ -24,10 +24,11 @@ from streams.frame import Frame
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A frame and what was found in it."""
+    """A frame and what was found in it. Not `was_scanned`: looked at only where known signs were expected."""
 
     frame: Frame
     detections: Detections
+    was_scanned: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ def detect(
                 is_anything = any(map(len, boxes))
                 found = detector.verify(row, boxes) if is_anything else [Detections.empty()] * len(row)
             for frame, detections in zip(row, found, strict=True):
-                yield Found(frame, detections)
+                yield Found(frame, detections, id(frame) in proposals)
 
 
 def rounds(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
@@ -111,7 +112,12 @@ def follow(
         frame = item.frame
         tracker, cuts = trackers[frame.stream], trackers[frame.stream].cuts
         with metrics.stages("track"):
-            tracks = tracker.update(item.detections, pts_seconds=frame.pts_seconds, size_wh=frame.size_wh)
+            tracks = tracker.update(
+                item.detections,
+                pts_seconds=frame.pts_seconds,
+                size_wh=frame.size_wh,
+                known_only=not item.was_scanned,
+            )
         if tracker.cuts > cuts:
             metrics.cuts.labels(frame.stream).inc()
         last_pts[frame.stream] = frame.pts_seconds

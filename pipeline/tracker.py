@@ -48,7 +48,7 @@ class TrackerSettings:
         none of the known ones count as one), as a share of the vote, 0 to 1. Goes up: fewer wrong classes, later
     confirm_side_px: the least size that one of the hits has, as the square root of its area. Goes up: fewer
         mistaken far signs, later announcements
-    confirm_share: the least share of hits among all frames since the first. Goes up: what is taken for a sign now and
+    confirm_share: the least share of hits among the looks at it. Goes up: what is taken for a sign now and
         then, clutter, is never believed; nor are signs that stand half hidden
     confirm_growth: the least ratio of the largest box to the first ones. Goes up: what keeps its distance, as
         vehicles ahead, their plates and lamps, and boards before a camera on a stand, is never believed, and signs
@@ -156,12 +156,15 @@ class Tracker:
 
         known_only: leave out those whose vote says "other", by far the most in a busy picture
         """
-        lives = [life for life in self._lives if not known_only or life.vote.class_id < self._known_classes]
-        boxes = [life.motion.box_at(pts_seconds) for life in lives]
+        boxes = [life.motion.box_at(pts_seconds) for life in self._lives if not known_only or self._is_known(life)]
         return np.array([box for box in boxes if self._is_inside(box)], np.float32).reshape(-1, 4)
 
-    def update(self, detections: Detections, *, pts_seconds: float, size_wh: tuple[int, int]) -> list[Track]:
+    def update(
+        self, detections: Detections, *, pts_seconds: float, size_wh: tuple[int, int], known_only: bool = False
+    ) -> list[Track]:
         """Take one frame's detections and return the tracks that live, the oldest first.
+
+        known_only: as it was asked of `predicted`; that the others were not found says nothing then
 
         A jump of the clock (backwards, or forwards by more than any gap that is bridged) and a new picture size end
         all tracks: what follows is another scene.
@@ -171,7 +174,7 @@ class Tracker:
             self._end(self._lives)
         self._pts_seconds, self._size_wh = pts_seconds, size_wh
         for life in self._lives:
-            life.move(pts_seconds)
+            life.move(pts_seconds, was_looked_at=not known_only or self._is_known(life))
         detections = detections[detections.score >= self._settings.keep_score]
         self._bear(self._associate(detections), pts_seconds)
         self._end([life for life in self._lives if self._is_over(life)])
@@ -248,6 +251,9 @@ class Tracker:
         settings = self._settings
         gap = settings.gap_seconds if life.sure_hits >= settings.confirm_hits else settings.tentative_gap_seconds
         return not self._is_inside(life.xyxy) or life.pts_seconds - life.end_seconds > gap
+
+    def _is_known(self, life: _Life) -> bool:
+        return life.vote.class_id < self._known_classes
 
     def _is_inside(self, box: Box) -> bool:
         x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
@@ -347,7 +353,7 @@ class _Life:
         self.sure_hits = 0
         self.sure_seconds = 0.0
         self.side_px = 0.0
-        self._frames = 1
+        self._looks = 1
         self._first_sides: list[float] = []
         self._largest_side = 0.0
         self._sure_since: float | None = None
@@ -356,17 +362,17 @@ class _Life:
 
     @property
     def sure_share(self) -> float:
-        """The share of sure hits among the frames of its life, 0 to 1."""
-        return self.sure_hits / self._frames
+        """The share of sure hits among the looks at it, 0 to 1."""
+        return min(1.0, self.sure_hits / self._looks)
 
     @property
     def growth(self) -> float:
         """How much larger than its first boxes (the mean of three, since they jitter) the largest one is."""
         return self._largest_side / (sum(self._first_sides) / len(self._first_sides))
 
-    def move(self, pts_seconds: float) -> None:
+    def move(self, pts_seconds: float, *, was_looked_at: bool) -> None:
         """Go on to the next frame; until `take` is called, the box there is a prediction."""
-        self._frames += 1
+        self._looks += was_looked_at
         self.motion.move(pts_seconds)
         self.xyxy = self.motion.box
         self.pts_seconds = pts_seconds
