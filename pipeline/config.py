@@ -53,8 +53,8 @@ class DetectorSettings:
     device: auto, cpu, cuda or torch; precision: auto, f32 or bf16
     longest_side: pixels to which a picture's longer side is brought for the scan. Goes up: smaller signs are found,
         slower by the square
-    scan_every: every so many-th frame of a stream is scanned; signs that are known are looked at in every one. Goes up:
-        faster, and signs are found later
+    scan_seconds: so long after a scan the stream is scanned again, to the nearest frame; known signs are looked at in
+        every frame. 0 scans them all. Goes up: faster, and signs are found later
     threshold: score from which a detection counts, 0 to 1; without it the shipped one. Goes up: fewer false ones
     """
 
@@ -63,12 +63,12 @@ class DetectorSettings:
     device: str = "auto"
     precision: str = "auto"
     longest_side: int = 960
-    scan_every: int = 2
+    scan_seconds: float = 0.125
     threshold: float | None = None
 
     def __post_init__(self) -> None:
-        if self.scan_every < 1:
-            raise ValueError(f"scan_every must be 1 or more, got {self.scan_every}")
+        if self.scan_seconds < 0:
+            raise ValueError(f"scan_seconds must not be negative, got {self.scan_seconds}")
         if self.longest_side < 64:
             raise ValueError(f"longest_side must be 64 or more, got {self.longest_side}")
         if self.threshold is not None and not 0 < self.threshold <= 1:

@@ -49,7 +49,7 @@ def watch(config: Config, *, quiet: bool = False, detector: Detector | None = No
         ):
             interrupts.call(frames.stop)
             batches = batch(frames, config.batch)
-            found = detect(batches, detector, trackers, scan_every=config.detector.scan_every, metrics=metrics)
+            found = detect(batches, detector, trackers, scan_seconds=config.detector.scan_seconds, metrics=metrics)
             tracked = follow(found, trackers, metrics=metrics)
             for item in events(tracked, watchers, metrics=metrics):
                 sinks.write(item)

@@ -70,17 +70,17 @@ def detect(
     detector: Detector,
     trackers: Mapping[str, Tracker],
     *,
-    scan_every: int,
+    scan_seconds: float,
     metrics: Metrics,
 ) -> Iterator[Found]:
-    """Scan every `scan_every`-th frame of a stream, a batch at once; verify each frame, a frame of each stream a round.
+    """Scan each stream every `scan_seconds`, a batch at once; verify each frame, a frame of each stream a round.
 
     What is verified is what the scan proposes and where the stream's tracks are expected. Where there was no scan, only
     tracks of known classes are looked at: the others, nine in ten on a street, can wait for the next one.
     """
-    next_scan: dict[str, int] = {}
+    next_scan: dict[str, float] = {}
     for frames in batches:
-        due = [frame for frame in frames if _is_due(frame, next_scan, scan_every)]
+        due = [frame for frame in frames if _is_due(frame, next_scan, scan_seconds)]
         with metrics.stages("scan"):
             proposals = dict(zip(map(id, due), detector.scan(due) if due else [], strict=True))
         for frame in due:
@@ -145,11 +145,11 @@ def events(
         metrics.latency.observe(time.monotonic() - item.frame.received_at)
 
 
-def _is_due(frame: Frame, next_scan: dict[str, int], scan_every: int) -> bool:
-    """Say whether it is the frame's turn to be scanned; counts from the last that was, so drops shift no turn."""
-    if frame.index < next_scan.get(frame.stream, 0):
+def _is_due(frame: Frame, next_scan: dict[str, float], scan_seconds: float) -> bool:
+    """Say whether it is the frame's turn to be scanned: it is the one nearest to when that is due."""
+    if frame.pts_seconds + frame.duration_seconds / 2 < next_scan.get(frame.stream, 0.0):
         return False
-    next_scan[frame.stream] = frame.index + scan_every
+    next_scan[frame.stream] = frame.pts_seconds + scan_seconds
     return True
 
 

@@ -65,7 +65,7 @@ class TrackerSettings:
     confirm_margin: float = 0.35
     confirm_side_px: float = 16.0
     confirm_share: float = 0.4
-    confirm_growth: float = 1.8
+    confirm_growth: float = 2.0
 
     def __post_init__(self) -> None:
         for name in ("keep_score", "confirm_score", "confirm_margin", "confirm_share"):

@@ -32,10 +32,10 @@ def metrics(*streams: str) -> Metrics:
     return counted
 
 
-def run_through(row: Sequence[Frame], size: int, scan_every: int = 2) -> list[Tracked | StreamEnd]:
+def run_through(row: Sequence[Frame], size: int, scan_seconds: float = 0.08) -> list[Tracked | StreamEnd]:
     streams = sorted({f.stream for f in row})
     counted, trackers = metrics(*streams), {stream: Tracker() for stream in streams}
-    found = detect(batches(row, size), SquareDetector(), trackers, scan_every=scan_every, metrics=counted)
+    found = detect(batches(row, size), SquareDetector(), trackers, scan_seconds=scan_seconds, metrics=counted)
     return list(follow(found, trackers, metrics=counted))
 
 
@@ -56,12 +56,15 @@ def test_rounds(order: str, expected: list[str], remark: str) -> None:
     assert flat == sorted(flat), "a stream's frames keep their order"
 
 
-@pytest.mark.parametrize(("scan_every", "size"), [(1, 8), (2, 8), (2, 1), (3, 8), (3, 5), (30, 8)])
-def test_every_nth_frame_is_scanned_a_batch_at_once(scan_every: int, size: int) -> None:
+@pytest.mark.parametrize(
+    ("scan_seconds", "every", "size"),
+    [(0.0, 1, 8), (0.04, 1, 8), (0.08, 2, 8), (0.08, 2, 1), (0.125, 3, 8), (0.125, 3, 5), (0.11, 3, 8), (9.0, 30, 8)],
+)
+def test_scans_come_at_their_time_a_batch_at_once(scan_seconds: float, every: int, size: int) -> None:
     detector, counted = SquareDetector(), metrics()
     row = frames()
-    list(detect(batches(row, size), detector, {"road": Tracker()}, scan_every=scan_every, metrics=counted))
-    expected = [len([f for f in part if f.index % scan_every == 0]) for part in batches(row, size)]
+    list(detect(batches(row, size), detector, {"road": Tracker()}, scan_seconds=scan_seconds, metrics=counted))
+    expected = [len([f for f in part if f.index % every == 0]) for part in batches(row, size)]
     assert detector.scans == [count for count in expected if count], "the scan sees all due frames of a batch together"
     assert counted.frames.snapshot()["road"].scanned == sum(expected)
 
@@ -69,13 +72,22 @@ def test_every_nth_frame_is_scanned_a_batch_at_once(scan_every: int, size: int) 
 def test_a_dropped_frame_shifts_no_turn() -> None:
     row = [f for f in frames() if f.index != 2]
     detector = SquareDetector()
-    list(detect(batches(row, 1), detector, {"road": Tracker()}, scan_every=2, metrics=metrics()))
+    list(detect(batches(row, 1), detector, {"road": Tracker()}, scan_seconds=0.08, metrics=metrics()))
     assert sum(detector.scans) == 12, "frame 3 takes the turn of frame 2, and 5 the next"
+
+
+@pytest.mark.parametrize(("fps", "scans"), [(5, 5), (10, 10), (25, 9), (30, 8), (60, 9)])
+def test_scans_a_second_hardly_depend_on_the_rate_of_frames(fps: int, scans: int) -> None:
+    grey = np.zeros((8, 8, 3), np.uint8)
+    row = [frame(grey, index=i, fps=fps) for i in range(fps)]
+    detector = SquareDetector()
+    list(detect(batches(row, 8), detector, {"road": Tracker()}, scan_seconds=0.125, metrics=metrics()))
+    assert sum(detector.scans) == scans
 
 
 def test_a_tracked_sign_is_found_without_a_scan() -> None:
     """Only the first frame is scanned; from then on the sign is found where the tracker expects it."""
-    items = run_through(frames(seconds=2.0), size=8, scan_every=1000)
+    items = run_through(frames(seconds=2.0), size=8, scan_seconds=40.0)
     tracked = [item for item in items if isinstance(item, Tracked)]
     assert all(len(item.tracks) == 1 and not item.tracks[0].is_bridged for item in tracked)
     assert tracked[-1].tracks[0].state == "confirmed"
@@ -96,7 +108,7 @@ class Asked(SquareDetector):
 def test_the_tracker_has_seen_a_frame_before_the_next_is_verified() -> None:
     """`detect` yields frame by frame; were a batch verified at once, the second frame would have no predictions."""
     tracker, detector, counted = Tracker(), Asked(), metrics()
-    found = detect(batches(frames(seconds=0.2), 8), detector, {"road": tracker}, scan_every=8, metrics=counted)
+    found = detect(batches(frames(seconds=0.2), 8), detector, {"road": tracker}, scan_seconds=0.32, metrics=counted)
     list(follow(found, {"road": tracker}, metrics=counted))
     assert detector.asked == [1, 1, 1, 1, 1], "one proposal by the scan, then one prediction a frame"
 
@@ -112,14 +124,14 @@ def test_the_tracker_has_seen_a_frame_before_the_next_is_verified() -> None:
 def test_what_is_verified(signs: list[Sign], asked: list[int], remark: str) -> None:
     tracker, detector, counted = Tracker(), Asked(), metrics()
     row = frames(signs, seconds=0.2)
-    found = detect(batches(row, 8), detector, {"road": tracker}, scan_every=2, metrics=counted)
+    found = detect(batches(row, 8), detector, {"road": tracker}, scan_seconds=0.08, metrics=counted)
     list(follow(found, {"road": tracker}, metrics=counted))
     assert detector.asked == asked, remark
 
 
 def test_nothing_to_verify_is_not_verified() -> None:
     detector = SquareDetector()
-    found = list(detect(batches(frames(()), 8), detector, {"road": Tracker()}, scan_every=2, metrics=metrics()))
+    found = list(detect(batches(frames(()), 8), detector, {"road": Tracker()}, scan_seconds=0.08, metrics=metrics()))
     assert detector.verifications == []
     assert [len(item.detections) for item in found] == [0] * 25
 
