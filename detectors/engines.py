@@ -1,7 +1,7 @@
 """Runs a folded network: OpenVINO on the CPU, torch on CUDA and as the reference. Both read the same weights.
 
-OpenVINO was chosen by measurement (README, "Speed"); the graph is built layer by layer from the `Architecture`, so a
-machine that only runs the pipeline needs no torch.
+OpenVINO was chosen by measurement (NOTES.md, "engines"); the graph is built layer by layer from the `Architecture`, so
+that a machine that only runs the pipeline needs no torch.
 """
 
 from __future__ import annotations

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.detections import Detections
+from detectors.labels import OTHER
 from pipeline.assignment import assign
 from pipeline.motion import Box, Motion
 
@@ -137,7 +138,7 @@ class Tracker:
         settings: TrackerSettings | None = None,
         *,
         threshold: float = 0.5,
-        known_classes: int = 43,
+        known_classes: int = OTHER,
         cost: Cost | None = None,
     ) -> None:
         self.cuts = 0

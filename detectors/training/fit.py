@@ -7,9 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
@@ -90,12 +88,10 @@ def train(
     seed: int,
     start: TorchNet | None = None,
     quiet: bool = True,
-    report: Callable[[int, TorchNet], str] | None = None,
 ) -> TorchNet:
     """Train a network and return it with averaged weights, batch normalisation still unfolded.
 
     batches: images uint8 (N, H, W, 3), classes, box codes; loss_of: (output, classes, codes) -> scalar
-    report: called ten times on the averaged network; what it returns is printed beside the bar
     """
     torch.manual_seed(seed)
     net = start or TorchNet(architecture, normalised=True)
@@ -128,10 +124,7 @@ def train(
         average.follow(net, step)
         running += (loss.item() - running) / min(step + 1, 100)
         if (step + 1) % max(1, schedule.steps // 10) == 0 and not quiet:
-            said = ""
-            if report is not None:
-                said = report(step + 1, averaged(net, average))
-            bar.write(f"{step + 1:6d} batches  {time.monotonic() - began:6.0f} s  loss {running:.4f}  {said}")
+            bar.write(f"{step + 1:6d} batches  {time.monotonic() - began:6.0f} s  loss {running:.4f}")
     return averaged(net, average)
 
 
@@ -155,16 +148,3 @@ def scanner_loss(output: Tensor, classes: Tensor, codes: Tensor) -> Tensor:
     sign = (classes != BACKGROUND).float()
     logit = output.flatten()
     return F.binary_cross_entropy_with_logits(logit, sign * 0.98 + 0.01, weight=1 + sign)
-
-
-def outputs(net: TorchNet, images: NDArray[np.uint8], *, batch: int = 512) -> NDArray[np.float32]:
-    """Run a network over images uint8 (N, H, W, 3); float32 (N, C), or (N, C, h, w) of a dense network."""
-    net.eval()
-    device = next(net.parameters()).device
-    parts = []
-    with torch.inference_mode():
-        for i in range(0, len(images), batch):
-            x = torch.from_numpy(images[i : i + batch]).to(device).permute(0, 3, 1, 2).float().div_(127.5).sub_(1.0)
-            with torch.autocast(device.type, torch.bfloat16):
-                parts.append(net(x.contiguous(memory_format=torch.channels_last)).float().cpu().numpy())
-    return np.concatenate(parts)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 import sys
 import zipfile
@@ -10,16 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
 from tqdm import tqdm
 
 from detectors.detections import Detections
 from detectors.detector import Detector, open_detector
 from detectors.picture import Image
 from pipeline.errors import ConfigError, SinkError
+from streams.errors import DecodeError
+from streams.image_source import IMAGE_SUFFIXES, read_image
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".ppm"}
 WHOLE = 4096
 """Longest side scanned in a still picture: nobody waits for the next frame, so small signs are worth the time."""
 
@@ -69,25 +70,24 @@ def images(paths: list[Path]) -> Iterator[tuple[str, Image]]:
     """
     for path in paths:
         if path.is_dir():
-            files = (p for p in sorted(path.rglob("*")) if p.is_file() and p.suffix.lower() in SUFFIXES)
-            for file in files:
-                if (image := decoded(file.read_bytes())) is not None:
-                    yield file.relative_to(path).as_posix(), image
+            for file in sorted(p for p in path.rglob("*") if p.is_file()):
+                yield from image_of(file, file.relative_to(path).as_posix())
         elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as archive:
                 for name in sorted(archive.namelist()):
-                    if Path(name).suffix.lower() in SUFFIXES and (image := decoded(archive.read(name))) is not None:
-                        yield name, image
-        elif (image := decoded(path.read_bytes())) is not None:
-            yield path.name, image
+                    yield from image_of(io.BytesIO(archive.read(name)), name)
         else:
-            raise ConfigError(f"{path}: neither an image nor a zip")
+            try:
+                yield path.name, read_image(path)
+            except DecodeError as error:
+                raise ConfigError(f"{path}: neither an image nor a zip") from error
 
 
-def decoded(data: bytes) -> Image | None:
-    """RGB uint8 (H, W, 3), turned as its EXIF says; None where the bytes are no image."""
-    array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB) if data else None
-    return None if array is None else np.asarray(array, np.uint8)
+def image_of(file: Path | io.BytesIO, name: str) -> Iterator[tuple[str, Image]]:
+    """The image with its name, or nothing where it is none."""
+    if Path(name).suffix.lower() in IMAGE_SUFFIXES:
+        with contextlib.suppress(DecodeError):
+            yield name, read_image(file)
 
 
 def batched(row: Iterator[tuple[str, Image]], size: int) -> Iterator[list[tuple[str, Image]]]:

@@ -33,7 +33,9 @@ def run(args: argparse.Namespace) -> int:
     try:
         from detectors.training.signs import train_signs
     except ImportError as error:
-        raise ConfigError(f"training needs the extra packages: pip install 'wayside[train]' ({error.name})") from error
+        raise ConfigError(
+            f"training needs {error.name}: `make setup` installs it, or pip install '.[train]'"
+        ) from error
     command = f"wayside train signs --data DATA --scale {args.scale:g} --seed {args.seed} --device {args.device}"
     if args.start is not None:
         command += " --start MODELS"

@@ -178,9 +178,8 @@ class Screen:
     def take(self, event: Event) -> None:
         """Take an event that came before the next frame."""
         if isinstance(event, LimitChange):
-            if (
-                event.reason == "expired" and self._limit is not None
-            ):  # what it was is still worth showing, as a question
+            if event.reason == "expired" and self._limit is not None:
+                # What it was is still worth showing, as a question.
                 event = replace(event, value=self._limit.value, unit=self._limit.unit)
             self._limit = event
         elif isinstance(event, Announcement):
