@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from functools import lru_cache
 
 import cv2
@@ -29,17 +28,6 @@ _END_OF_ALL = 32  # the sign that ends all restrictions
 _OPACITY = 0.84  # of the plates: the darkest at which the road behind still shows
 
 
-class Kind(Enum):
-    """What a sign does to the driver, and its colour on the frame: lighter than the sign's own, to be seen at night."""
-
-    PROHIBITION = (255, 82, 82)
-    DANGER = (255, 179, 64)
-    PRIORITY = (255, 224, 92)
-    MANDATORY = (84, 168, 255)
-    END = (214, 220, 228)
-    OTHER = (150, 160, 172)
-
-
 @dataclass(frozen=True, slots=True)
 class Words:
     """A text in the driver's language and, where that is not proofread, an English line below it."""
@@ -53,15 +41,15 @@ class Words:
 class Box:
     """One sign on the frame.
 
-    xyxy: pixels
+    xyxy: pixels; colour: of its outline and its label's edge, RGB
     words: None leaves the label away
     pictogram: the class_id (0 to 42) of the drawing shown in the label, or None
     is_tentative: seen too briefly to be believed: corners alone
-    is_bridged: not seen in this frame, the place is foretold: corners in the kind's colour
+    is_bridged: not seen in this frame, the place is foretold: corners in its colour
     """
 
     xyxy: tuple[float, float, float, float]
-    kind: Kind
+    colour: Colour
     words: Words | None = None
     pictogram: int | None = None
     is_tentative: bool = False
@@ -184,7 +172,7 @@ def _draw_captions(frame: NDArray[np.uint8], look: Look, captions: Sequence[Capt
 
 def _label_plate(look: Look, box: Box, words: Words) -> Plate:
     size, note = look.scaled(19, least=12), look.scaled(13, least=10)
-    return _words_plate(words, box.pictogram, size, note, int(look.width * 0.42), box.kind)
+    return _words_plate(words, box.pictogram, size, note, int(look.width * 0.42), box.colour)
 
 
 def place(size_wh: tuple[int, int], framed: Area, taken: Sequence[Area], look: Look) -> Area:
@@ -239,12 +227,12 @@ def _shared(a: Area, b: Area) -> int:
 
 @lru_cache(maxsize=128)
 def _words_plate(
-    words: Words, pictogram: int | None, size: int, note_size: int, max_width: int, kind: Kind | None = None
+    words: Words, pictogram: int | None, size: int, note_size: int, max_width: int, edge: Colour | None = None
 ) -> Plate:
     """Put a label together: pictogram, words, English line; the pictogram at the side where the language starts.
 
     size, note_size: of the letters, in pixels
-    kind: colours the edge; None for a plain one
+    edge: its colour; None for a plain one
     """
     mirrored = is_rtl(words.lang)
     pad = round(size * 0.55)
@@ -259,7 +247,7 @@ def _words_plate(
     text_height = sum(bitmap.shape[0] for bitmap in lines) + leading * (len(lines) - 1)
     width = inset + max(bitmap.shape[1] for bitmap in lines) + pad
     height = max(text_height + round(size * 0.36), icon + round(size * 0.5))
-    image = rounded(width, height, round(size * 0.5), _DARK, _OPACITY, kind.value if kind else None).copy()
+    image = rounded(width, height, round(size * 0.5), _DARK, _OPACITY, edge).copy()
     if pictogram is not None:
         drawing = as_image(draw_sign(pictogram, icon))
         image.alpha_composite(drawing, (width - pad - icon if mirrored else pad, (height - icon) // 2))
@@ -322,7 +310,7 @@ def _outline(frame: NDArray[np.uint8], look: Look, box: Box) -> None:
     strokes = [np.concatenate(_arcs(x1, y1, x2, y2, radius))] if is_whole else _corners(x1, y1, x2, y2, radius)
     thickness = look.scaled(2.4, least=2)
     _stroke(frame, strokes, _DARK, thickness + look.scaled(2), closed=is_whole)
-    _stroke(frame, strokes, box.kind.value, thickness, closed=is_whole)
+    _stroke(frame, strokes, box.colour, thickness, closed=is_whole)
 
 
 def _lead(frame: NDArray[np.uint8], look: Look, box: Box, area: Area) -> None:
@@ -332,7 +320,7 @@ def _lead(frame: NDArray[np.uint8], look: Look, box: Box, area: Area) -> None:
         x, top, _, foot = leader
         stroke = np.array([(x, top), (x, foot)], np.float64)
         _stroke(frame, [stroke], _DARK, look.scaled(4, least=2), closed=False)
-        _stroke(frame, [stroke], box.kind.value, look.scaled(2), closed=False)
+        _stroke(frame, [stroke], box.colour, look.scaled(2), closed=False)
 
 
 def _arcs(x1: float, y1: float, x2: float, y2: float, radius: float) -> list[NDArray[np.float64]]:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from types import MappingProxyType
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -24,20 +25,31 @@ from streams.frame import Frame
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A frame and what was found in it. Not `was_scanned`: looked at only where known signs were expected."""
+    """A frame and what was found in it.
+
+    was_scanned: all of it was looked at; else only where known things were expected
+    is_cut: another shot begins with it
+    """
 
     frame: Frame
     detections: Detections
     was_scanned: bool = True
+    is_cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """A frame, the tracks that live there, and the confirmed ones that have ended."""
+    """A frame, the tracks that live there, and the confirmed ones that have ended.
+
+    was_scanned: as `Found` has it
+    cut: what ended all tracks before this frame: another shot, or a jump of the clock or the picture's size; else None
+    """
 
     frame: Frame
     tracks: Sequence[Track]
     ended: Sequence[Track]
+    was_scanned: bool = True
+    cut: Literal["shot", "jump"] | None = None
 
     @property
     def stream(self) -> str:
@@ -51,6 +63,12 @@ class StreamEnd:
     stream: str
     pts_seconds: float
     ended: Sequence[Track]
+
+
+class Cutter(Protocol):
+    """Tells where another shot begins; fed every frame of one stream in order (see `shots.py`)."""
+
+    def is_cut(self, frame: Frame) -> bool: ...
 
 
 # IoU from which a proposal is at a place where a track is expected: looking twice would find the same.
@@ -72,26 +90,34 @@ def detect(
     *,
     scan_seconds: float,
     metrics: Metrics,
+    cutters: Mapping[str, Cutter] = MappingProxyType({}),
 ) -> Iterator[Found]:
     """Scan each stream every `scan_seconds`, a batch at once; verify each frame, a frame of each stream a round.
+
+    cutters: tell of those streams that have one where another shot begins. No track goes on there, and it is scanned.
 
     What is verified is what the scan proposes and where the stream's tracks are expected. Where there was no scan, only
     tracks of known classes are looked at: the others, nine in ten on a street, can wait for the next one.
     """
     next_scan: dict[str, float] = {}
     for frames in batches:
-        due = [frame for frame in frames if _is_due(frame, next_scan, scan_seconds)]
+        with metrics.stages("cut"):
+            cuts = {id(f) for f in frames if f.stream in cutters and cutters[f.stream].is_cut(f)}
+        due = [frame for frame in frames if _is_due(frame, next_scan, scan_seconds, now=id(frame) in cuts)]
         with metrics.stages("scan"):
             proposals = dict(zip(map(id, due), detector.scan(due) if due else [], strict=True))
         for frame in due:
             metrics.frames.scanned(frame.stream)
         for row in rounds(frames):
+            for frame in row:
+                if id(frame) in cuts:
+                    trackers[frame.stream].cut()
             boxes = [_where(frame, proposals.get(id(frame)), trackers[frame.stream]) for frame in row]
             with metrics.stages("verify"):
                 is_anything = any(map(len, boxes))
                 found = detector.verify(row, boxes) if is_anything else [Detections.empty()] * len(row)
             for frame, detections in zip(row, found, strict=True):
-                yield Found(frame, detections, id(frame) in proposals)
+                yield Found(frame, detections, id(frame) in proposals, id(frame) in cuts)
 
 
 def rounds(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
@@ -110,7 +136,7 @@ def follow(
     last_pts = dict.fromkeys(trackers, 0.0)
     for item in found:
         frame = item.frame
-        tracker, cuts = trackers[frame.stream], trackers[frame.stream].cuts
+        tracker, jumps = trackers[frame.stream], trackers[frame.stream].jumps
         with metrics.stages("track"):
             tracks = tracker.update(
                 item.detections,
@@ -118,10 +144,11 @@ def follow(
                 size_wh=frame.size_wh,
                 known_only=not item.was_scanned,
             )
-        if tracker.cuts > cuts:
+        cut: Literal["shot", "jump"] | None = "jump" if tracker.jumps > jumps else "shot" if item.is_cut else None
+        if cut is not None:
             metrics.cuts.labels(frame.stream).inc()
         last_pts[frame.stream] = frame.pts_seconds
-        yield Tracked(frame, tracks, tracker.ended())
+        yield Tracked(frame, tracks, tracker.ended(), item.was_scanned, cut)
     for stream, tracker in trackers.items():
         yield StreamEnd(stream, last_pts[stream], tracker.finish())
 
@@ -145,9 +172,9 @@ def events(
         metrics.latency.observe(time.monotonic() - item.frame.received_at)
 
 
-def _is_due(frame: Frame, next_scan: dict[str, float], scan_seconds: float) -> bool:
-    """Say whether it is the frame's turn to be scanned: it is the one nearest to when that is due."""
-    if frame.pts_seconds + frame.duration_seconds / 2 < next_scan.get(frame.stream, 0.0):
+def _is_due(frame: Frame, next_scan: dict[str, float], scan_seconds: float, *, now: bool) -> bool:
+    """Say whether it is the frame's turn to be scanned: it is the one nearest to when that is due, or `now`."""
+    if not now and frame.pts_seconds + frame.duration_seconds / 2 < next_scan.get(frame.stream, 0.0):
         return False
     next_scan[frame.stream] = frame.pts_seconds + scan_seconds
     return True

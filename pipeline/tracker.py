@@ -54,6 +54,7 @@ class TrackerSettings:
     confirm_growth: the least ratio of the largest box to the first ones. Goes up: what keeps its distance, as
         vehicles ahead, their plates and lamps, and boards before a camera on a stand, is never believed, and signs
         are told later; 1 asks for nothing
+    shot_cuts: end all tracks where another shot begins, which broadcasts do every few seconds and dashcams never
     """
 
     keep_score: float = 0.1
@@ -67,6 +68,7 @@ class TrackerSettings:
     confirm_side_px: float = 16.0
     confirm_share: float = 0.4
     confirm_growth: float = 2.0
+    shot_cuts: bool = False
 
     def __post_init__(self) -> None:
         for name in ("keep_score", "confirm_score", "confirm_margin", "confirm_share"):
@@ -130,7 +132,7 @@ class Tracker:
     known_classes: class ids below are signs with a meaning; those from here on are one group, "other", in the vote
     cost: how badly a detection fits a track (see `Cost`); one of your own may weigh colour or embeddings
 
-    cuts: times so far that the clock jumped or the picture changed its size
+    jumps: times so far that the clock jumped or the picture changed its size
     """
 
     def __init__(
@@ -141,7 +143,7 @@ class Tracker:
         known_classes: int = OTHER,
         cost: Cost | None = None,
     ) -> None:
-        self.cuts = 0
+        self.jumps = 0
         self._settings = settings or TrackerSettings()
         self._threshold = threshold
         self._known_classes = known_classes
@@ -170,9 +172,9 @@ class Tracker:
         A jump of the clock (backwards, or forwards by more than any gap that is bridged) and a new picture size end
         all tracks: what follows is another scene.
         """
-        if self._is_cut(pts_seconds, size_wh):
-            self.cuts += 1
-            self._end(self._lives)
+        if self._is_jump(pts_seconds, size_wh):
+            self.jumps += 1
+            self.cut()
         self._pts_seconds, self._size_wh = pts_seconds, size_wh
         for life in self._lives:
             life.move(pts_seconds, was_looked_at=not known_only or self._is_known(life))
@@ -183,6 +185,10 @@ class Tracker:
             life.is_confirmed = self._is_convincing(life)
         return [life.snapshot(size_wh) for life in self._lives]
 
+    def cut(self) -> None:
+        """End all tracks: what follows is another scene."""
+        self._end(self._lives)
+
     def ended(self) -> list[Track]:
         """Return the confirmed tracks that ended since this was last called."""
         ended, self._ended = self._ended, []
@@ -190,10 +196,10 @@ class Tracker:
 
     def finish(self) -> list[Track]:
         """End all tracks (the stream is over) and return those that `ended` has not given yet."""
-        self._end(self._lives)
+        self.cut()
         return self.ended()
 
-    def _is_cut(self, pts_seconds: float, size_wh: tuple[int, int]) -> bool:
+    def _is_jump(self, pts_seconds: float, size_wh: tuple[int, int]) -> bool:
         if self._pts_seconds is None:
             return False
         return size_wh != self._size_wh or not 0 < pts_seconds - self._pts_seconds <= self._settings.gap_seconds

@@ -6,7 +6,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from pipeline.overlay import Box, Caption, Kind, Look, Panel, Words, draw_overlay, place
+from pipeline.overlay import Box, Caption, Look, Panel, Words, draw_overlay, place
 
 GREY = 96
 SIZES = [(640, 360), (1280, 720), (1920, 1080), (3840, 2160), (720, 1280), (641, 479)]
@@ -23,7 +23,7 @@ def _changed(frame: np.ndarray) -> np.ndarray:
 
 
 def _sign(x: float, y: float, size: float = 60, words: Words | None = LONG, **more: object) -> Box:
-    return Box((x, y, x + size, y + size), Kind.PROHIBITION, words, **more)  # type: ignore[arg-type]
+    return Box((x, y, x + size, y + size), (255, 82, 82), words, **more)  # type: ignore[arg-type]
 
 
 def _area(mask: np.ndarray) -> tuple[int, int, int, int]:

@@ -184,3 +184,35 @@ def test_a_cut_is_counted() -> None:
     jump = [frame(grey, index=i, pts=pts) for i, pts in enumerate((0, 1, 500, 501))]
     list(follow([Found(f, Detections.empty()) for f in jump], {"road": Tracker()}, metrics=counted))
     assert counted.registry.get_sample_value("wayside_stream_cuts_total", {"stream": "road"}) == 1
+
+
+class CutAt:
+    """Says that another shot begins with these frames."""
+
+    def __init__(self, *indices: int) -> None:
+        self.indices, self.seen = indices, list[int]()
+
+    def is_cut(self, frame: Frame) -> bool:
+        self.seen.append(frame.index)
+        return frame.index in self.indices
+
+
+@pytest.mark.parametrize("size", [1, 8])
+def test_no_track_goes_on_in_another_shot_and_its_first_frame_is_scanned(size: int) -> None:
+    row, cutter, counted, trackers = frames(seconds=1.6), CutAt(20), metrics(), {"road": Tracker()}
+    found = detect(
+        batches(row, size),
+        SquareDetector(),
+        trackers,
+        scan_seconds=9.0,
+        metrics=counted,
+        cutters={"road": cutter},
+    )
+    tracked = [item for item in follow(found, trackers, metrics=counted) if isinstance(item, Tracked)]
+    assert cutter.seen == [f.index for f in row], "it sees every frame, in order"
+    assert [t.frame.index for t in tracked if t.was_scanned] == [0, 20]
+    assert [(t.frame.index, t.cut) for t in tracked if t.cut] == [(20, "shot")]
+    ids = [{track.id for track in t.tracks} for t in tracked]
+    assert ids[19] == {1}
+    assert ids[20] == {2}, "the same sign in another shot is another track"
+    assert counted.registry.get_sample_value("wayside_stream_cuts_total", {"stream": "road"}) == 1

@@ -6,13 +6,14 @@ It chooses words, colours and pictograms; `pipeline.overlay` draws them.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.events import Announcement, LimitChange
 from pipeline.lettering import is_rtl
-from pipeline.overlay import Box, Caption, Kind, Panel, Words, draw_overlay
+from pipeline.overlay import Box, Caption, Panel, Words, draw_overlay
 from pipeline.road.catalogue import Catalogue
 from pipeline.road.language import Phrase, Phrasebook
 from pipeline.tracker import Track
@@ -21,6 +22,17 @@ CAPTION_SECONDS = 4.0
 """How long an announcement stays to be read. 40 characters take two seconds; a glance must come first."""
 
 _CAPTIONS = 2  # at most at once: more hide the road
+
+class Kind(Enum):
+    """What a sign does to the driver, and its colour on the frame: lighter than the sign's own, to be seen at night."""
+
+    PROHIBITION = (255, 82, 82)
+    DANGER = (255, 179, 64)
+    PRIORITY = (255, 224, 92)
+    MANDATORY = (84, 168, 255)
+    END = (214, 220, 228)
+    OTHER = (150, 160, 172)
+
 
 _KINDS = {"A": Kind.DANGER, "B": Kind.PRIORITY, "C": Kind.PROHIBITION, "D": Kind.MANDATORY}
 """Sections of annex 1 of the Vienna Convention. C,17 is the end of a prohibition."""
@@ -62,10 +74,10 @@ class Display:
         xyxy, tentative = track.xyxy, track.state == "tentative"
         if sign is None:
             words = _words(self._phrasebook.interface("other_sign"))
-            return Box(xyxy, Kind.OTHER, words, None, tentative, track.is_bridged)
+            return Box(xyxy, Kind.OTHER.value, words, None, tentative, track.is_bridged)
         kind = Kind.END if sign.vienna.startswith("C,17") else _KINDS.get(sign.vienna[0], Kind.OTHER)
         words = _words(self._phrasebook.phrase(sign.meaning))
-        return Box(xyxy, kind, words, track.class_id, tentative, track.is_bridged)
+        return Box(xyxy, kind.value, words, track.class_id, tentative, track.is_bridged)
 
     def panel(self, limit: LimitChange | None) -> Panel:
         """Show the limit in force. One that has expired is shown with a question mark where its value is known."""
