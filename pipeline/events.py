@@ -97,8 +97,60 @@ class LimitChange:
     reason: Literal["sign", "end_sign", "end_all_sign", "contradiction", "expired"]
 
 
-Event = Sighting | OtherSign | Announcement | LimitChange
-EVENTS: tuple[type[Event], ...] = (Sighting, OtherSign, Announcement, LimitChange)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Impression:
+    """One unbroken exposure of a brand, by the rules of one profile; `docs/accounts.md` says how each number is made.
+
+    id: the same for the same stream, media, brand, start and run
+    start_pts, end_pts: ticks of `time_base` since the stream's first frame; the end is that of the last frame
+    on_screen_seconds: the sum of frames' durations; two placements at once are one second
+    bridged_seconds: of frames between, in which the brand was not found
+    start_at, end_at: UTC, None where nothing tells; clock_error_seconds: how far they may be off, None if unknown
+    mean_share, peak_share: of the picture, all placements together, 0 to 1
+    position: cell of a 3x3 grid, 1 to 9 row by row, in which most of the time is; position_shares: of all nine
+    placements_mean, placements_peak: placements of the brand at once; other_brands_mean: other brands at once
+    solus_seconds: of frames in which no other brand was seen
+    sharpness, contrast: means, units in `pipeline/brands/clarity.py`; height_px: median of the boxes
+    profile: name and version of the rules; run: whose account it belongs to
+    """
+
+    type: ClassVar[str] = "impression"
+    stream: str
+    id: str
+    brand: str
+    start_pts: int
+    end_pts: int
+    time_base: str
+    start_seconds: float
+    end_seconds: float
+    on_screen_seconds: float
+    bridged_seconds: float
+    start_at: str | None
+    end_at: str | None
+    clock_method: str
+    clock_error_seconds: float | None
+    mean_share: float
+    peak_share: float
+    position: int
+    position_shares: tuple[float, ...]
+    placements_mean: float
+    placements_peak: int
+    other_brands_mean: float
+    solus_seconds: float
+    sharpness: float
+    contrast: float
+    height_px: int
+    score_mean: float
+    score_peak: float
+    best_xyxy: Box
+    best_seconds: float
+    closed_by: Literal["left", "cut", "gap", "end", "truncated"]
+    profile: str
+    run: str
+
+
+Event = Sighting | OtherSign | Announcement | LimitChange | Impression
+EVENTS: tuple[type[Event], ...] = (Sighting, OtherSign, Announcement, LimitChange, Impression)
 
 
 def row(event: Event) -> dict[str, object]:
@@ -108,9 +160,10 @@ def row(event: Event) -> dict[str, object]:
 
 
 def rounded(name: str, value: object) -> object:
-    """Round by what a field is: seconds and scores to 4 digits, boxes to 0.1 px. Other values pass through."""
-    if name.endswith("xyxy") and isinstance(value, tuple):
-        return [round(float(edge), 1) for edge in value]
+    """Round by what a field is: seconds and scores to 4 digits, shares to 6, boxes to 0.1 px. Others pass through."""
+    digits = 1 if name.endswith("xyxy") else 6 if name.endswith(("_share", "_shares")) else 4
+    if isinstance(value, tuple):
+        return [round(float(item), digits) for item in value]
     if isinstance(value, float):
-        return round(value, 4)
+        return round(value, digits)
     return value

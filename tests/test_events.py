@@ -71,15 +71,15 @@ def test_a_line(event: Event, line: str) -> None:
 
 
 def test_the_types_are_told_apart() -> None:
-    assert [kind.type for kind in EVENTS] == ["sighting", "other_sign", "announcement", "limit"]
+    assert [kind.type for kind in EVENTS] == ["sighting", "other_sign", "announcement", "limit", "impression"]
     assert not isinstance(OTHER, Sighting), "a sign that is none of the known is never a sighting"
     assert SCHEMA == 1
 
 
-def test_every_time_is_in_seconds_and_says_so() -> None:
+def test_every_time_says_its_unit() -> None:
     for kind in EVENTS:
         for field in fields(kind):
-            if "seconds" not in field.name:
+            if "seconds" not in field.name and not field.name.endswith(("_pts", "_at", "time_base")):
                 assert not any(word in field.name for word in ("time", "_ms", "duration", "start", "end"))
 
 
@@ -87,6 +87,8 @@ def test_every_time_is_in_seconds_and_says_so() -> None:
     ("name", "value", "expected"),
     [
         ("score", 0.123456, 0.1235),
+        ("mean_share", 0.00123456, 0.001235),
+        ("position_shares", (0.5, 0.1234567), [0.5, 0.123457]),
         ("best_xyxy", (0.04, 0.06, 10.0, 1e3), [0.0, 0.1, 10.0, 1000.0]),
         ("class_id", 7, 7),
         ("value", None, None),

@@ -1,0 +1,1 @@
+"""The task `logos`: impressions of brands, the account of them, and how it is shown."""
