@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self
 
 import av
@@ -90,9 +90,9 @@ class AvSource:
         self._path = path
         self._is_live = is_live
         self._pixels = AvPixels()
-        self._container = _open(path, device_format, options or {})
+        self._container = open_container(path, device_format, options or {})
         try:
-            self._stream = _pick_video(self._container, path)
+            self._stream = pick_video(self._container, path)
             self._time_base = self._stream.time_base or Fraction(1, 90_000)
             self._declared_end = _declared_end(self._container, self._stream)
             self._clock = MediaClock(nominal=round(1 / (self._time_base * (self._stream.average_rate or 25))))
@@ -233,7 +233,10 @@ class AvSource:
         )
 
 
-def _open(path: str, device_format: str | None, options: Mapping[str, str]) -> InputContainer:
+def open_container(
+    path: str, device_format: str | None = None, options: Mapping[str, str] = MappingProxyType({})
+) -> InputContainer:
+    """Open a file, or a device of that format, as FFmpeg reads it. Raises OpenError."""
     options = {**options, "max_pixels": str(_MAX_PIXELS)}
     try:
         if device_format is not None:
@@ -255,8 +258,8 @@ def _open(path: str, device_format: str | None, options: Mapping[str, str]) -> I
     return container
 
 
-def _pick_video(container: InputContainer, path: str) -> VideoStream:
-    """Return the video that players show; cover art of music is none."""
+def pick_video(container: InputContainer, path: str) -> VideoStream:
+    """Return the video that players show; cover art of music is none. Raises OpenError."""
     videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
     if not videos:
         raise OpenError(f"{path}: holds no video")
