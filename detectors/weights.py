@@ -53,7 +53,8 @@ def load(path: Path) -> Model:
         data = path.read_bytes()
         card = json.loads(card_path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ModelError(f"{error.filename}: no such file; `wayside train signs` makes it") from None
+        task = path.name.partition("-")[0]
+        raise ModelError(f"{error.filename}: no such file; `wayside train {task}` makes it") from None
     except (OSError, ValueError) as error:
         raise ModelError(f"{path}: its card {card_path.name} cannot be read: {error}") from error
     sha256 = hashlib.sha256(data).hexdigest()
