@@ -13,9 +13,9 @@ import pytest
 from detectors import artwork
 from detectors.labels import SIGN_LABELS
 from pipeline.__main__ import main
+from pipeline.samples.picture import Picture, Watched
 from pipeline.samples.road import DriveSign, RoadSample, SignView
 from pipeline.samples.road.route import plan_route
-from pipeline.samples.road.view import Haze, Painting, Watched
 from streams.source import open_source
 
 SEEDS = (1, 2, 3)  # a country road in good weather, one under clouds, a motorway in haze
@@ -158,7 +158,7 @@ def test_an_empty_drive_has_the_same_road_and_no_sign() -> None:
 
 def test_what_is_covered_is_counted_by_the_pixel() -> None:
     """White is painted over black, so the picture itself tells how much of the square is still to be seen."""
-    painting = Painting(np.zeros((100, 100, 3), np.uint8), Haze((200, 200, 200), 500))
+    painting = Picture(np.zeros((100, 100, 3), np.uint8))
     seen = Watched(20, 20, np.full((40, 40), 255, np.uint8), 1600.0)
     painting.watched.append(seen)
     painting.fill([(0, 0), (10, 0), (10, 99), (0, 99)], (255, 255, 255))

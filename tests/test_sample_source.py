@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.config import Config, StreamSettings
+from pipeline.samples.match import MatchSample
 from pipeline.samples.road import RoadSample
 from pipeline.sources import open_sources
 from streams.errors import OpenError
@@ -25,10 +26,17 @@ def test_a_drive_is_played() -> None:
     assert np.array_equal(frames[2].rgb(), image)
 
 
+def test_a_match_is_played_at_its_own_rate() -> None:
+    info, frames = play("sample:match?seed=2&seconds=0.12&size=192x108&empty")
+    assert (info.name, info.size_wh, info.average_fps) == ("sample-match", (192, 108), 25.0)
+    image, _ = MatchSample(2, seconds=0.12, size_wh=(192, 108), with_brands=False).frame(1)
+    assert np.array_equal(frames[1].rgb(), image)
+
+
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("sample:rode", "no sample 'rode' .known: road."),
+        ("sample:rode", "no sample 'rode' .known: road, match."),
         ("sample:road?sead=1", "unknown 'sead'"),
         ("sample:road?seed=one", "invalid literal"),
         ("sample:road?size=big", "invalid literal"),

@@ -1,4 +1,7 @@
-"""A generated drive as a source, painted as one watches: `sample:road?seed=1&seconds=20&size=1280x720&fps=30&empty`."""
+"""A generated video as a source, painted as one watches: `sample:road?seed=1&seconds=20&size=1280x720&fps=30&empty`.
+
+`sample:match` is the broadcast, with the same keys.
+"""
 
 from __future__ import annotations
 
@@ -9,23 +12,22 @@ from types import TracebackType
 from typing import Self
 from urllib.parse import parse_qsl
 
-from pipeline.samples.road import RoadSample
+from pipeline.samples.kinds import KINDS, Sample, make_sample
 from streams.errors import OpenError
 from streams.frame import Frame, StreamInfo
 from streams.pixels import RgbPixels
 
-KINDS = ("road",)
 KEYS = ("seed", "seconds", "size", "fps", "empty")
 
 
 class SampleSource:
-    """Plays a generated drive; see `streams.source.Source`. A frame takes longer to paint than a video's to decode."""
+    """Plays a generated video; see `streams.source.Source`. A frame takes longer to paint than a video's to decode."""
 
     corrupt_packets = 0
     resolution_changes = 0
     is_truncated = False
 
-    def __init__(self, sample: RoadSample, name: str) -> None:
+    def __init__(self, sample: Sample, name: str) -> None:
         self._sample = sample
         self._time_base = 1 / Fraction(sample.fps).limit_denominator(1001)
         self.info = StreamInfo(
@@ -65,7 +67,7 @@ class SampleSource:
 
 
 def open_sample(url: str, name: str) -> SampleSource:
-    """Open a url like that at the top; what it leaves out is as `RoadSample` has it. Raises OpenError."""
+    """Open a url like that at the top; what it leaves out is as `make_sample` has it. Raises OpenError."""
     kind, _, query = url.partition(":")[2].partition("?")
     if kind not in KINDS:
         raise OpenError(f"{url}: no sample {kind!r} (known: {', '.join(KINDS)})")
@@ -74,12 +76,14 @@ def open_sample(url: str, name: str) -> SampleSource:
         raise OpenError(f"{url}: unknown {key!r} (known: {', '.join(KEYS)})")
     try:
         width, _, height = options.get("size", "1280x720").partition("x")
-        sample = RoadSample(
-            int(options.get("seed", "1")),
+        fps = options.get("fps")
+        sample = make_sample(
+            kind,
+            seed=int(options.get("seed", "1")),
             seconds=float(options.get("seconds", "60")),
             size_wh=(int(width), int(height)),
-            fps=float(options.get("fps", "30")),
-            with_signs="empty" not in options,
+            fps=None if fps is None else float(fps),
+            is_empty="empty" in options,
         )
     except ValueError as error:
         raise OpenError(f"{url}: {error}") from error

@@ -8,14 +8,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from detectors.labels import SIGN_LABELS
-from pipeline.samples.road.dashcam import Film, Rocking
+from pipeline.samples.film import Film
+from pipeline.samples.road.dashcam import Rocking
 from pipeline.samples.road.roadsign import paint_sign, sign_textures
 from pipeline.samples.road.route import EYE_M, LANE_M, SIGHT_M, Mover, SignPost, Standing, plan_route
-from pipeline.samples.road.scenery import Image
 from pipeline.samples.road.stage import Stage, paint_mover, paint_standing
 from pipeline.samples.road.truth import DriveSign, DriveTruth, FrameTruth, SignView
 from pipeline.samples.road.view import FOCAL, NEAR_M, Camera, Painting
 from pipeline.samples.road.weather import WEATHERS
+from pipeline.samples.settings import check
+from pipeline.samples.sprites import Image
 
 
 class RoadSample:
@@ -37,19 +39,14 @@ class RoadSample:
         fps: float = 30.0,
         with_signs: bool = True,
     ) -> None:
-        if seed < 0:
-            raise ValueError(f"seed must be 0 or more, got {seed}")
-        if not 64 <= min(size_wh) <= max(size_wh) <= 8192:
-            raise ValueError(f"size must be 64 to 8192 pixels, got {size_wh[0]}x{size_wh[1]}")
-        if not 0 < seconds < math.inf or not 0 < fps < math.inf:
-            raise ValueError(f"seconds and fps must be above 0, got {seconds} and {fps}")
+        check(seed, seconds=seconds, size_wh=size_wh, fps=fps)
         self.seed = seed
         self.size_wh = size_wh
         self.fps = fps
         self._count = max(1, round(seconds * fps))
         self._route = plan_route(seed, seconds, with_signs=with_signs)
         weather = WEATHERS[seed % len(WEATHERS)]  # a few seeds in a row see every weather
-        self._film = Film(np.random.default_rng([seed, 10]), size_wh, weather)
+        self._film = Film(np.random.default_rng([seed, 10]), size_wh, gain=weather.gain, contrast=weather.contrast)
         self._stage = Stage(np.random.default_rng([seed, 11]), size_wh, self._route, weather)
         self._textures = {sign.id: sign_textures(sign) for sign in self._route.signs}
         self._rocking = Rocking(np.random.default_rng([seed, 12]))
@@ -83,7 +80,7 @@ class RoadSample:
         seconds = index / self.fps
         camera = self._camera(seconds)
         width, height = self.size_wh
-        painting = Painting(np.empty((height, width, 3), np.uint8), self._stage.haze)
+        painting = Painting(np.empty((height, width, 3), np.uint8), haze=self._stage.haze)
         self._stage.paint_ground(painting, camera)
         views = []
         for distance, what in self._far_to_near(camera, seconds):

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.artwork.canvas import Color
-from pipeline.samples.road.scenery import Image, noise
 from pipeline.samples.road.view import BEND_STEP_M, NEAR_M, Camera, Haze, Painting
+from pipeline.samples.sprites import Image, noise
 
 _FAR_M = 420.0
 _HALF_WIDTH_M = 24.0  # beyond it a texture's edge is drawn out

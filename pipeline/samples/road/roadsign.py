@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import artwork
+from pipeline.samples.picture import Watched
 from pipeline.samples.road.route import SignPost
-from pipeline.samples.road.scenery import Image
-from pipeline.samples.road.view import Camera, Painting, Watched
+from pipeline.samples.road.view import Camera, Painting
+from pipeline.samples.sprites import Image
 
 SMALLEST_PX = 6.0
 """Width from which on a sign is in the truth."""

@@ -17,41 +17,7 @@ from PIL import Image as PillowImage
 from PIL import ImageDraw, ImageFont
 
 from detectors.artwork.canvas import Canvas, Color, box, circle, place, polygon
-
-Image = NDArray[np.uint8]
-"""RGB or RGBA, uint8 (H, W, 3 or 4). RGBA has its colours multiplied by alpha."""
-
-_LEVEL_RATIO = 1.5
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Sprite:
-    """A picture at falling sizes, each two thirds of the one before.
-
-    levels: RGBA uint8 (h, w, 4), colours multiplied by alpha
-    """
-
-    levels: tuple[Image, ...]
-
-    @classmethod
-    def of(cls, image: Image, *, smallest: int = 6) -> Sprite:
-        levels = [image]
-        while min(levels[-1].shape[:2]) > smallest * _LEVEL_RATIO:
-            height, width = (max(1, round(n / _LEVEL_RATIO)) for n in levels[-1].shape[:2])
-            levels.append(np.asarray(cv2.resize(levels[-1], (width, height), interpolation=cv2.INTER_AREA), np.uint8))
-        return cls(tuple(levels))
-
-    @property
-    def aspect(self) -> float:
-        """Width over height."""
-        return float(self.levels[0].shape[1] / self.levels[0].shape[0])
-
-    def level(self, height: float) -> int:
-        """Return the smallest level that is drawn `height` pixels high without growing by much."""
-        for k in range(len(self.levels) - 1, 0, -1):
-            if self.levels[k].shape[0] >= 0.9 * height:
-                return k
-        return 0
+from pipeline.samples.sprites import Image, Sprite, noise, premultiplied
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,26 +67,6 @@ def scenery() -> Scenery:
     return Scenery(sprites, houses, tuple(Sprite.of(_hedge(rng, k)) for k in range(4)))
 
 
-# --- noise ------------------------------------------------------------------------------------------------------------
-
-
-def noise(rng: np.random.Generator, height: int, width: int, *, slope: float) -> NDArray[np.float32]:
-    """Return noise that repeats without a seam, mean 0, deviation 1: float32 (H, W). Larger slopes are softer."""
-    spectrum = np.fft.rfft2(rng.standard_normal((height, width)))
-    fy, fx = np.fft.fftfreq(height)[:, None] * height, np.fft.rfftfreq(width)[None] * width
-    frequency = np.hypot(fy, fx)
-    frequency[0, 0] = 1
-    spectrum = spectrum / frequency**slope
-    spectrum[0, 0] = 0
-    field = np.fft.irfft2(spectrum, (height, width))
-    return np.asarray(field / field.std(), np.float32)
-
-
-def _premultiplied(color: NDArray[np.floating], alpha: NDArray[np.floating]) -> Image:
-    a = np.clip(alpha, 0, 1)[..., None]
-    return np.asarray(np.dstack([np.clip(color, 0, 255) * a, a * 255]).round(), np.uint8)
-
-
 # --- plants -----------------------------------------------------------------------------------------------------------
 
 _LEAVES = ((74, 98, 44), (60, 88, 40), (92, 108, 48), (84, 92, 38), (52, 78, 42), (110, 112, 52), (70, 104, 58))
@@ -161,7 +107,7 @@ def _with_trunk(color: NDArray[np.float32], alpha: NDArray[np.float32], trunk: I
     leaves = alpha[..., None]
     whole = alpha + trunk / 255 * (1 - alpha)
     mixed = (color * leaves + wood * (1 - leaves)) / np.maximum(whole, 1e-3)[..., None]
-    return _premultiplied(mixed, whole)
+    return premultiplied(mixed, whole)
 
 
 def _tree(rng: np.random.Generator) -> Image:
@@ -220,7 +166,7 @@ def _bush(rng: np.random.Generator) -> Image:
     top = 40 + 110 * np.abs(x / width - 0.5) ** 1.5 * 2 + rng.normal(0, 6, 420)
     y = np.minimum(top + (192 - top) * rng.uniform(0, 1, 420), 190)
     color, alpha = _foliage(rng, (width, height), np.column_stack([x, y]), 13, _LEAVES[rng.integers(len(_LEAVES))])
-    return _premultiplied(color, alpha)
+    return premultiplied(color, alpha)
 
 
 def _branch(rng: np.random.Generator) -> Image:
@@ -345,7 +291,7 @@ def _hedge(rng: np.random.Generator, kind: int) -> Image:
         color = np.array(_LEAVES[kind], np.float32) * (0.8 + 0.2 * grain)[..., None]
         color *= np.linspace(1.15, 0.6, height)[:, None, None]
         alpha = np.clip((np.arange(height)[:, None] - 7 - 3 * grain) / 2, 0, 1)
-        return _premultiplied(color, alpha)
+        return premultiplied(color, alpha)
     color = np.full((height, width, 3), ((150, 120, 88), (205, 205, 200))[kind // 2], np.float32)
     color *= (1 + 0.05 * grain)[..., None]
     gaps = np.arange(width) % 16 < 3
@@ -353,7 +299,7 @@ def _hedge(rng: np.random.Generator, kind: int) -> Image:
     alpha[:, gaps] = 0
     for y in (20, 70):
         alpha[y : y + 9] = 1
-    return _premultiplied(color, alpha)
+    return premultiplied(color, alpha)
 
 
 _WALLS = (
@@ -389,7 +335,7 @@ def _house(rng: np.random.Generator, *, has_shop: bool) -> House:
     outline = np.zeros((340, 360), np.uint8)
     cv2.fillPoly(outline, [np.array([(0, 340), (0, 112), (180, 0), (360, 112), (360, 340)])], 255, cv2.LINE_AA)
     return House(
-        Sprite.of(np.dstack([front, opaque])), Sprite.of(_premultiplied(gable.astype(np.float32), outline / 255)), roof
+        Sprite.of(np.dstack([front, opaque])), Sprite.of(premultiplied(gable.astype(np.float32), outline / 255)), roof
     )
 
 
@@ -409,7 +355,7 @@ def _window(rng: np.random.Generator, image: Image, x: int, y: int, frame: Color
 def _shadow() -> Image:
     y, x = np.mgrid[-1:1:64j, -1:1:128j]
     alpha = np.clip(1.15 - np.hypot(x, y), 0, 1) ** 1.3 * 0.62
-    return _premultiplied(np.zeros((64, 128, 3)), alpha)
+    return premultiplied(np.zeros((64, 128, 3)), alpha)
 
 
 # --- made things, drawn -----------------------------------------------------------------------------------------------
@@ -598,4 +544,4 @@ def _cropped(canvas: Canvas) -> Image:
     image = canvas.image()
     rows, columns = (np.flatnonzero(image[..., 3].max(axis=axis)) for axis in (1, 0))
     image = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return _premultiplied(image[..., :3].astype(np.float32), image[..., 3] / 255)
+    return premultiplied(image[..., :3].astype(np.float32), image[..., 3] / 255)

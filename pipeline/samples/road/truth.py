@@ -12,11 +12,8 @@ it is hidden. Signs have left the picture before the drive ends.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from dataclasses import dataclass
+from typing import ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,33 +67,10 @@ class DriveSign:
 class DriveTruth:
     """What holds for a whole drive. size_wh: pixels; frames: their number; signs: in the order in which they come."""
 
+    FORMAT: ClassVar = "wayside-road-truth"
+    VERSION: ClassVar = 1
     seed: int
     size_wh: tuple[int, int]
     fps: float
     frames: int
     signs: tuple[DriveSign, ...]
-
-
-class TruthFile:
-    """Writes a drive's truth, a line at once. Use it in a `with`."""
-
-    def __init__(self, path: Path, drive: DriveTruth) -> None:
-        self._file = path.open("w", encoding="utf-8")
-        self._write({"format": "wayside-road-truth", "version": 1, **asdict(drive)})
-
-    def write(self, truth: FrameTruth) -> None:
-        self._write(asdict(truth))
-
-    def close(self) -> None:
-        self._file.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _write(self, line: dict[str, Any]) -> None:
-        self._file.write(json.dumps(line) + "\n")
