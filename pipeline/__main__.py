@@ -22,6 +22,7 @@ COMMANDS = {
     "score": ("pipeline.commands.score", "say how well a generated drive was watched"),
     "train": ("pipeline.commands.train", "train the networks"),
     "bench": ("pipeline.commands.bench", "time the pipeline against decoding alone and against a sliced network"),
+    "ledger": ("pipeline.commands.ledger", "verify and recount the account of brands"),
     "evaluate": ("pipeline.commands.evaluate", "measure the networks"),
 }
 """Each command's module, which has `configure(parser)` and `run(args) -> exit code`, and its line of help."""

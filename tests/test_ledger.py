@@ -502,7 +502,7 @@ LAST = "(SELECT max(seq) FROM records)"
         pytest.param(flip, "observations do not fit their hash", id="one bit of a block is turned"),
         pytest.param(
             execute(f"UPDATE records SET data = x'00' WHERE seq = {IMPRESSION}"),
-            "hash",
+            "no block",
             id="data are put to an impression",
         ),
         pytest.param(

@@ -155,12 +155,10 @@ def _record_problems(number: int, before: bytes, parts: Sequence[Any]) -> Iterat
         yield f"record {number}: is of the wrong type"
     elif chained(before, kind, run, body) != digest:
         yield f"record {number} ({kind.decode(errors='replace')}): does not fit its hash and the record before it"
-    elif hashlib.sha256(data).hexdigest() != json.loads(body).get("sha256", _NOTHING):
+    elif data and kind != b"block":
+        yield f"record {number} ({kind.decode(errors='replace')}): holds observations, and is no block"
+    elif kind == b"block" and hashlib.sha256(data).hexdigest() != json.loads(body)["sha256"]:
         yield f"record {number} ({kind.decode(errors='replace')}): its observations do not fit their hash"
-
-
-_NOTHING = hashlib.sha256(b"").hexdigest()
-"""The hash of the observations of what is no block."""
 
 
 def _strange(connection: sqlite3.Connection) -> Iterator[str]:

@@ -117,9 +117,9 @@ class Impressions:
 
         def over(life: _Life, last: int) -> bool:
             """Close a life that is not seen after frame `last`, if a frame after that tells that it is over."""
-            barrier = int(np.searchsorted(barriers, last, "right"))
+            barrier = int(barriers.searchsorted(last, "right"))
             at_barrier = int(barriers[barrier]) if barrier < len(barriers) else len(o)
-            too_late = int(np.searchsorted(o.pts, life.end + self._bridge, "right"))
+            too_late = int(o.pts.searchsorted(life.end + self._bridge, "right"))
             at = min(at_barrier, too_late)
             if at == len(o):
                 return False

@@ -1,0 +1,91 @@
+"""`wayside ledger`: verifies the account of brands, recounts it by other rules, and times both on a generated one."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from pipeline.brands.account import find_account
+from pipeline.brands.chain import read_ledger, verify
+from pipeline.brands.profiles import find_profile
+from pipeline.errors import ConfigError, SinkError
+from pipeline.events import row
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("action", choices=list(_ACTIONS), metavar="ACTION", help=", ".join(_ACTIONS))
+    parser.add_argument(
+        "folder", nargs="?", type=Path, metavar="DIR", help="a stream's folder, which holds the account"
+    )
+    parser.add_argument(
+        "--head", metavar="HASH", help="verify: a hash from run.json or the report; tells a cut-off end"
+    )
+    parser.add_argument("--profile", metavar="NAME", help="recount: by these rules (default: the run's own)")
+    parser.add_argument("--profiles", type=Path, metavar="FILE", help="recount: a file of rules (default: the shipped)")
+    parser.add_argument("--run", metavar="ID", help="recount: the run whose id begins so (default: the last)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="recount: JSON Lines (default: standard output)")
+    parser.add_argument(
+        "--hours", type=float, default=10.0, help="bench: length of the generated account (default: 10)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    if args.action != "bench" and args.folder is None:
+        raise ConfigError(f"ledger {args.action} needs the folder of an account")
+    return int(_ACTIONS[args.action](args))
+
+
+def _verify(args: argparse.Namespace) -> int:
+    verdict = verify(args.folder, args.head)
+    for problem in verdict.problems:
+        print(problem)
+    if verdict.problems:
+        print(f"wayside: {args.folder}: the account is not as it was written", file=sys.stderr)
+        return 1
+    if not args.quiet:
+        later = "" if verdict.since_head is None else f", {verdict.since_head} of them after the head that was given"
+        print(f"{verdict.records} records{later}; head {verdict.head}")
+    return 0
+
+
+def _recount(args: argparse.Namespace) -> int:
+    if args.profiles is not None and args.profile is None:
+        raise ConfigError("--profiles needs --profile: which of them?")
+    profile = None if args.profile is None else find_profile(args.profile, args.profiles)
+    with read_ledger(args.folder) as connection, _output(args.out) as out:
+        for impression in find_account(connection, args.run).recount(profile):
+            out.write(json.dumps(row(impression), ensure_ascii=False) + "\n")
+    return 0
+
+
+def _bench(args: argparse.Namespace) -> int:
+    from pipeline.brands.bench import bench
+
+    if args.hours <= 0:
+        raise ConfigError(f"--hours must be more than 0, got {args.hours}")
+    with tempfile.TemporaryDirectory() as made:
+        print(json.dumps(bench(args.folder or Path(made), args.hours)))
+    return 0
+
+
+_ACTIONS = {"verify": _verify, "recount": _recount, "bench": _bench}
+
+
+@contextmanager
+def _output(path: Path | None) -> Iterator[TextIO]:
+    if path is None:
+        yield sys.stdout
+        return
+    try:
+        with path.open("w", encoding="utf-8", newline="\n") as file:
+            yield file
+    except OSError as error:
+        if isinstance(error, SinkError):
+            raise
+        raise SinkError(f"{path}: cannot be written: {error.strerror or error}") from error

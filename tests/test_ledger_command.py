@@ -1,0 +1,74 @@
+"""`wayside ledger`: what it prints, and how it ends."""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from pipeline.__main__ import main
+from pipeline.brands.chain import FILE
+from pipeline.brands.profiles import find_profile
+from pipeline.events import row
+from tests.test_ledger import film, identity, write
+
+
+def test_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, head = write(tmp_path / FILE, film(5))
+    assert main(["ledger", "verify", str(tmp_path), "--head", head]) == 0
+    assert f"0 of them after the head that was given; head {head}" in capsys.readouterr().out
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        connection.execute("DELETE FROM records WHERE seq = 3")
+        connection.commit()
+    assert main(["ledger", "verify", str(tmp_path)]) == 1
+    out, told = capsys.readouterr()
+    assert "record 3: is missing" in out
+    assert "not as it was written" in told
+
+
+@pytest.mark.parametrize("profile", ["raw", "one-second"])
+def test_recount(tmp_path: Path, capsys: pytest.CaptureFixture[str], profile: str) -> None:
+    write(tmp_path / FILE, film(20))
+    by_run, _ = write(tmp_path / "other" / FILE, film(20), identity(profile=find_profile(profile)))
+    out = tmp_path / "recounted.jsonl"
+    assert main(["ledger", "recount", str(tmp_path), "--profile", profile, "--out", str(out)]) == 0
+    expected = "".join(json.dumps(row(impression), ensure_ascii=False) + "\n" for impression in by_run)
+    assert out.read_text("utf-8") == expected
+    assert main(["ledger", "recount", str(tmp_path), "--profile", profile, "--run", identity().id[:8]]) == 0
+    assert capsys.readouterr().out == expected
+
+
+def test_recount_by_rules_of_your_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / FILE, film(20))
+    rules = {**find_profile("raw").to_table(), "min_seconds": 0.5}
+    text = "".join(f"{key} = {json.dumps(value)}\n" for key, value in rules.items() if key != "name")
+    (tmp_path / "own.toml").write_text(f"[half-second]\n{text}")
+    command = ["ledger", "recount", str(tmp_path), "--profiles", str(tmp_path / "own.toml")]
+    assert main(command) == 2
+    assert main([*command, "--profile", "half-second"]) == 0
+    found = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {impression["profile"] for impression in found} == {"half-second/1"}
+    assert min(impression["on_screen_seconds"] for impression in found) >= 0.5
+
+
+def test_bench_finds_what_it_wrote(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ledger", "bench", "--hours", "0.02"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["frames"], told["hours"]) == (1750, 0.02)
+    assert told["detections"] > 10 * told["frames"]
+    assert told["impressions"] > 100
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["verify"], "needs the folder of an account"),
+        (["verify", "nowhere"], "nowhere: there is no account"),
+        (["recount", "."], "there is no account"),
+        (["bench", "--hours", "0"], "--hours must be more than 0"),
+    ],
+)
+def test_what_cannot_be(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["ledger", *words]) == 2
+    assert message in capsys.readouterr().err
