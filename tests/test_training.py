@@ -122,7 +122,7 @@ def test_training_learns_and_can_go_on_from_folded_weights() -> None:
         while True:
             yield images, classes, torch.zeros(64, 4)
 
-    net = train(architecture, batches(), verifier_loss, Schedule(60, 2e-2), device="cpu", seed=0)  # type: ignore[arg-type]
+    net = train(architecture, batches(), verifier_loss(1.0), Schedule(60, 2e-2), device="cpu", seed=0)  # type: ignore[arg-type]
     x = images.permute(0, 3, 1, 2).float() / 127.5 - 1
     with torch.inference_mode():
         assert (net(x)[:, :CLASSES].argmax(1) == classes).float().mean() > 0.95

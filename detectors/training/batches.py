@@ -34,6 +34,11 @@ class Mix:
     tight: float
     """share of the signs' windows that are cut closely"""
 
+    @property
+    def other_odds(self) -> float:
+        """How many times as often as one of the 43, on average, an "other sign" is shown."""
+        return (self.other_drawn + self.other_real) * OTHER / (self.real + self.drawn)
+
 
 @dataclass(slots=True)
 class Stocks:

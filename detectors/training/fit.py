@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from detectors.labels import BACKGROUND
+from detectors.labels import BACKGROUND, OTHER
 from detectors.nets import Architecture, Conv
 from detectors.torch_net import TorchNet
 
@@ -135,12 +135,22 @@ def averaged(net: TorchNet, average: Average) -> TorchNet:
     return copy.eval()
 
 
-def verifier_loss(output: Tensor, classes: Tensor, codes: Tensor) -> Tensor:
-    """Cross-entropy over the classes, and a smooth distance of the boxes where there is a sign."""
-    named = F.cross_entropy(output[:, :CLASSES], classes, label_smoothing=0.05)
-    sign = classes != BACKGROUND
-    placed = F.smooth_l1_loss(output[sign, CLASSES:], codes[sign], beta=0.05)
-    return named + 2.0 * placed
+def verifier_loss(other_odds: float) -> Callable[[Tensor, Tensor, Tensor], Tensor]:
+    """Cross-entropy over the classes, and a smooth distance of the boxes where there is a sign.
+
+    other_odds: how many times as often as one of the 43 the windows show an "other sign". The network learns what is
+    left when that is taken into account (arXiv 2007.07314); else what it cannot read would all be "other".
+    """
+    lean = torch.zeros(CLASSES)
+    lean[OTHER] = math.log(other_odds)
+
+    def loss(output: Tensor, classes: Tensor, codes: Tensor) -> Tensor:
+        named = F.cross_entropy(output[:, :CLASSES] + lean.to(output.device), classes, label_smoothing=0.05)
+        sign = classes != BACKGROUND
+        placed = F.smooth_l1_loss(output[sign, CLASSES:], codes[sign], beta=0.05)
+        return named + 2.0 * placed
+
+    return loss
 
 
 def scanner_loss(output: Tensor, classes: Tensor, codes: Tensor) -> Tensor:

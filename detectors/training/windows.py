@@ -131,8 +131,8 @@ def degrade(image: Image, rng: np.random.Generator, strength: float) -> Image:
     """
     h, w = image.shape[:2]
     x = image.astype(np.float32)
-    if rng.random() < 0.08:  # a sticker, a twig, a lamp's reflection
-        size = rng.uniform(0.08, 0.28, 2) * (w, h)
+    if rng.random() < 0.12:  # a sticker, a twig, snow, a lamp's reflection
+        size = rng.uniform(0.08, 0.36, 2) * (w, h)
         centre = rng.uniform(0.15, 0.85, 2) * (w, h)
         axes = (int(size[0] / 2) + 1, int(size[1] / 2) + 1)
         colour = rng.uniform(0, 255, 3).tolist() if rng.random() < 0.5 else [rng.uniform(0, 255)] * 3
@@ -151,6 +151,9 @@ def degrade(image: Image, rng: np.random.Generator, strength: float) -> Image:
         x *= 1 + (ramp[None, :, None] if across else ramp[:, None, None])
     if rng.random() < 0.2 * strength:  # haze, and the dark of the evening
         x = x * np.float32(c := rng.uniform(0.35, 0.85)) + np.float32((1 - c) * rng.uniform(20, 220))
+    if rng.random() < 0.08:  # the sun on it: what is bright has no colour and hardly a picture left
+        x = x * np.float32(2.0 ** rng.uniform(0.4, 1.6)) + np.float32(rng.uniform(0, 60))
+        x = 255 - np.abs(255 - np.minimum(x, 255)) ** np.float32(rng.uniform(0.85, 1.0))
     if rng.random() < 0.3 * strength:
         grey = x.mean(axis=2, keepdims=True)
         x = grey + (x - grey) * np.float32(rng.uniform(0.3, 1.4))
@@ -232,7 +235,7 @@ class Studio:
         raise RuntimeError("no place without a sign in twenty tries: the photographs are marked all over")
 
     def real(self, class_id: int, rng: np.random.Generator) -> Crop:
-        """A real sign of a class: as it is, mirrored from the class whose mirror image it is, or replanted."""
+        """A real sign of a class: as it is, mirrored from its mirror image, replanted, half hidden."""
         stock = self.by_class[class_id]
         source = next((s for s, shown in MIRRORED.items() if shown == class_id), None)
         if source is not None and rng.random() < 0.25 and source in self.by_class:
@@ -240,7 +243,25 @@ class Studio:
             crop = Crop(seen.image, seen.box, class_id, seen.track)
         else:
             crop = pick(stock, rng)
-        return self.replanted(crop, rng) if rng.random() < 0.35 else crop
+        crop = self.replanted(crop, rng) if rng.random() < 0.35 else crop
+        return self.hidden(crop, rng) if rng.random() < 0.1 else crop
+
+    def hidden(self, crop: Crop, rng: np.random.Generator) -> Crop:
+        """The sign behind a trunk or a post, or with leaves over one side of it: up to four tenths are gone."""
+        h, w = crop.image.shape[:2]
+        x1, y1, x2, y2 = crop.box
+        angle = rng.normal(0, 0.35) if rng.random() < 0.5 else rng.uniform(0, 2 * np.pi)
+        y, x = np.mgrid[:h, :w]
+        across = (x - (x1 + x2) / 2) / (x2 - x1) * np.cos(angle) + (y - (y1 + y2) / 2) / (y2 - y1) * np.sin(angle)
+        if rng.random() < 0.5:
+            over = np.abs(across - rng.uniform(-0.4, 0.4)) < rng.uniform(0.05, 0.17)
+        else:
+            ragged = cv2.resize(rng.normal(0, 0.08, (6, 6)).astype(np.float32), (w, h), interpolation=cv2.INTER_CUBIC)
+            over = across + ragged > rng.uniform(0.08, 0.4)
+        ground = self.background(max(h, w), rng)[:h, :w]
+        mask = _blurred(over.astype(np.float32), max(0.4, w * 0.012))[..., None]
+        image = (ground * mask + crop.image * (1 - mask)).astype(np.uint8)
+        return Crop(image, crop.box, crop.class_id, crop.track)
 
     def replanted(self, crop: Crop, rng: np.random.Generator) -> Crop:
         """The sign cut out along its outline and set before another background."""
