@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,23 +22,17 @@ class Embedder:
     """Embeds crops, cut by `verifier.crop` with the margin that all crops share.
 
     window: side of a crop in pixels; sha256: of the weights, which a gallery made with them remembers
-    match_scale, match_offset: the logistic that turns a similarity into a score, fitted on brands not trained on
-    threshold: the score from which a match counts
+    match: how much a similarity is worth
     """
 
-    def __init__(
-        self,
-        engine: Engine,
-        *,
-        window: int,
-        dimensions: int,
-        sha256: str,
-        match_scale: float,
-        match_offset: float,
-        threshold: float,
-    ) -> None:
+    def __init__(self, engine: Engine, *, window: int, dimensions: int, sha256: str, match: Match) -> None:
         self.engine, self.window, self.dimensions, self.sha256 = engine, window, dimensions, sha256
-        self.match_scale, self.match_offset, self.threshold = match_scale, match_offset, threshold
+        self.match = match
+
+    @property
+    def threshold(self) -> float:
+        """The shipped score from which a match counts."""
+        return self.match.threshold
 
     def __call__(self, crops: NDArray[np.uint8]) -> Floats:
         """crops: RGB uint8 (N, window, window, 3) -> float32 (N, dimensions) of unit length."""
@@ -50,24 +45,72 @@ class Embedder:
             out[i : i + CHUNK] = self.engine(crops[i : i + CHUNK])
         return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12), np.float32)
 
-    def score(self, similarity: Floats) -> Floats:
-        """The calibrated score, 0 to 1, of a similarity (cosine) to the nearest brand: float32, of the same shape."""
-        logit = self.match_scale * np.asarray(similarity, np.float64) + self.match_offset
+    def score(self, similarity: Floats, embeddings: Floats) -> Floats:
+        """The calibrated score, 0 to 1, of similarities (cosines to a brand) of embeddings (N, D).
+
+        similarity: (N,), or (N, brands); the scores are float32 of the same shape
+        """
+        return self.match.score(similarity, embeddings)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Match:
+    """What a similarity is worth.
+
+    An embedding that lies near places of any kind lies near any brand too. So its similarity to a brand counts less by
+    a share of how near it is to the nearest places of a cohort, which are no logos. On brands that were not trained on
+    this doubles what is found at the same rate of false alarms (NOTES.md, "embedder").
+
+    cohort: float32 (M, D), embeddings of places in photographs that are no logo; nearest: how many of them count;
+    share: how much
+    scale, offset: of the logistic that makes a score of what is left, fitted on brands that were not trained on
+    threshold: the score from which a match counts
+    """
+
+    cohort: Floats
+    nearest: int
+    share: float
+    scale: float = 1.0
+    offset: float = 0.0
+    threshold: float = 0.5
+
+    def excess(self, similarity: Floats, embeddings: Floats) -> Floats:
+        """By how much embeddings (N, D) lie nearer to a brand than to any place: of the shape of similarity."""
+        near = np.asarray(embeddings, np.float32) @ self.cohort.T
+        usual = np.partition(near, -self.nearest, axis=1)[:, -self.nearest :].mean(axis=1)
+        return np.asarray(similarity - self.share * usual.reshape(-1, *[1] * (similarity.ndim - 1)), np.float32)
+
+    def score(self, similarity: Floats, embeddings: Floats) -> Floats:
+        logit = self.scale * self.excess(similarity, embeddings).astype(np.float64) + self.offset
         return np.asarray(1 / (1 + np.exp(-np.clip(logit, -50, 50))), np.float32)
+
+    @property
+    def settings(self) -> dict[str, float]:
+        return {
+            "match_scale": self.scale,
+            "match_offset": self.offset,
+            "cohort_nearest": self.nearest,
+            "cohort_share": self.share,
+            "threshold": self.threshold,
+        }
 
 
 def load_embedder(folder: Path | None = None, device: str = "auto", precision: str = "auto") -> Embedder:
     """Open the embedder of a folder of weights (None: the shipped). Raises ModelError where it cannot be used."""
     model = weights.load((folder or weights.SHIPPED) / FILE)
+    dimensions, settings = model.architecture.layers[-1].channels_out, model.settings
     try:
-        return Embedder(
-            open_engine(model.architecture, model.weights, device=device, precision=precision),
-            window=model.architecture.window,
-            dimensions=model.architecture.layers[-1].channels_out,
-            sha256=model.sha256,
-            match_scale=model.settings["match_scale"],
-            match_offset=model.settings["match_offset"],
-            threshold=model.settings["threshold"],
+        match = Match(
+            model.tables["cohort"],
+            nearest=int(settings["cohort_nearest"]),
+            share=settings["cohort_share"],
+            scale=settings["match_scale"],
+            offset=settings["match_offset"],
+            threshold=settings["threshold"],
         )
     except KeyError as error:
         raise ModelError(f"{model.name}: the embedder lacks its setting {error}") from error
+    if match.cohort.ndim != 2 or match.cohort.shape[1] != dimensions or not 0 < match.nearest <= len(match.cohort):
+        raise ModelError(f"{model.name}: a cohort of {match.cohort.shape} does not fit {dimensions} dimensions")
+    engine = open_engine(model.architecture, model.weights, device=device, precision=precision)
+    return Embedder(engine, window=model.architecture.window, dimensions=dimensions, sha256=model.sha256, match=match)

@@ -20,26 +20,38 @@ from detectors.nets import Architecture, Weights
 
 SHIPPED = Path(__file__).parent / "weights"
 """Folder of the weights that come with Wayside."""
+TABLE = "table."
+"""What the keys of arrays that are no weights begin with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """A network as loaded: layers, folded weights, its settings (thresholds, temperature) and the file's SHA-256."""
+    """A network as loaded: layers, folded weights, its settings (thresholds, temperature) and the file's SHA-256.
+
+    tables: arrays that are no weights and are used beside them, by name
+    """
 
     name: str
     architecture: Architecture
     weights: Weights
     settings: dict[str, float]
     sha256: str
+    tables: Weights
 
 
 def save(
-    path: Path, architecture: Architecture, weights: Weights, settings: dict[str, float], card: dict[str, Any]
+    path: Path,
+    architecture: Architecture,
+    weights: Weights,
+    settings: dict[str, float],
+    card: dict[str, Any],
+    *,
+    tables: Weights | None = None,
 ) -> None:
     """Write `path` (.safetensors) and its card; the card gets the hash and the number of parameters."""
     architecture.check(weights, path.name)
     header = {"architecture": architecture.to_json(), "settings": json.dumps(settings)}
-    data = serialise(weights, header)
+    data = serialise(weights | {TABLE + name: array for name, array in (tables or {}).items()}, header)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     told = {**card, "parameters": architecture.parameters, "sha256": hashlib.sha256(data).hexdigest()}
@@ -63,10 +75,12 @@ def load(path: Path) -> Model:
     try:
         with safe_open(path, framework="numpy") as tensors:
             header = tensors.metadata() or {}
-            weights = {key: tensors.get_tensor(key) for key in tensors.keys()}  # noqa: SIM118
+            arrays = {key: tensors.get_tensor(key) for key in tensors.keys()}  # noqa: SIM118
         architecture = Architecture.from_json(header["architecture"])
         settings = {key: float(value) for key, value in json.loads(header["settings"]).items()}
     except (SafetensorError, KeyError, ValueError) as error:
         raise ModelError(f"{path}: not a network of Wayside: {error}") from error
+    weights = {key: array for key, array in arrays.items() if not key.startswith(TABLE)}
+    tables = {key.removeprefix(TABLE): array for key, array in arrays.items() if key.startswith(TABLE)}
     architecture.check(weights, path.name)
-    return Model(path.name, architecture, weights, settings, sha256)
+    return Model(path.name, architecture, weights, settings, sha256, tables)

@@ -13,7 +13,8 @@ from detectors.errors import ModelError
 from detectors.nets import Architecture, Conv, Weights
 
 SMALL = Architecture((Conv(3, 8, 5, 4, 2), Conv(8, 6, 4, relu=False), Conv(6, 6, 1, relu=False)), 16, pool_after=1)
-SETTINGS = {"match_scale": 20.0, "match_offset": -12.0, "threshold": 0.8}
+SETTINGS = {"match_scale": 20.0, "match_offset": -12.0, "cohort_nearest": 2, "cohort_share": 0.5, "threshold": 0.8}
+COHORT = np.eye(6, dtype=np.float32)[:3]
 
 
 def made(seed: int = 0) -> Weights:
@@ -25,7 +26,7 @@ def made(seed: int = 0) -> Weights:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    weights.save(tmp_path / FILE, SMALL, made(), SETTINGS, {"data": "random numbers"})
+    weights.save(tmp_path / FILE, SMALL, made(), SETTINGS, {"data": "random numbers"}, tables={"cohort": COHORT})
     return tmp_path
 
 
@@ -52,8 +53,19 @@ def test_both_engines_embed_alike(folder: Path) -> None:
 
 
 def test_a_score_follows_the_similarity(folder: Path) -> None:
-    score = load_embedder(folder).score(np.array([-1.0, 0.5, 0.6, 0.7, 1.0], np.float32))
+    far = np.repeat(np.eye(6, dtype=np.float32)[5:], 5, axis=0)
+    score = load_embedder(folder).score(np.array([-1.0, 0.5, 0.6, 0.7, 1.0], np.float32), far)
     np.testing.assert_allclose(score, [0, 0.1192, 0.5, 0.8808, 0.9997], atol=1e-4)
+
+
+def test_what_is_near_to_places_of_any_kind_counts_less(folder: Path) -> None:
+    """The two nearest of the cohort count by half: 0.8 for one that is one of them and 0.6 like another."""
+    near = np.array([[1.0, 0.6, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1]], np.float32)
+    embedder = load_embedder(folder)
+    one = embedder.score(np.array([1.0, 0.6], np.float32), near)
+    np.testing.assert_allclose(one, [0.5, 0.5], atol=1e-5)
+    many = embedder.score(np.array([[1.0, 0.9], [0.6, 0.5]], np.float32), near)
+    np.testing.assert_allclose(many, [[0.5, 0.1192], [0.5, 0.1192]], atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(2, 16, 15, 3), (2, 16, 16), (2, 24, 24, 3)])
@@ -62,9 +74,18 @@ def test_crops_of_another_size_are_refused(folder: Path, shape: tuple[int, ...])
         load_embedder(folder)(np.zeros(shape, np.uint8))
 
 
-def test_weights_without_a_threshold_are_refused(folder: Path) -> None:
-    weights.save(folder / FILE, SMALL, made(), {"match_scale": 1.0, "match_offset": 0.0}, {})
-    with pytest.raises(ModelError, match="lacks its setting 'threshold'"):
+@pytest.mark.parametrize("missing", [*SETTINGS, "cohort"])
+def test_weights_without_a_setting_are_refused(folder: Path, missing: str) -> None:
+    settings = {key: value for key, value in SETTINGS.items() if key != missing}
+    tables = {} if missing == "cohort" else {"cohort": COHORT}
+    weights.save(folder / FILE, SMALL, made(), settings, {}, tables=tables)
+    with pytest.raises(ModelError, match=f"lacks its setting '{missing}'"):
+        load_embedder(folder)
+
+
+def test_a_cohort_of_other_weights_is_refused(folder: Path) -> None:
+    weights.save(folder / FILE, SMALL, made(), SETTINGS, {}, tables={"cohort": COHORT[:, :4]})
+    with pytest.raises(ModelError, match="does not fit 6 dimensions"):
         load_embedder(folder)
 
 
