@@ -12,13 +12,14 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("streams", "detectors", "pipeline")
 FORBIDDEN = {"streams": {"detectors", "pipeline"}, "detectors": {"streams", "pipeline"}, "pipeline": set[str]()}
 
-OPTIONAL = ("gi", "onnxruntime", "ray", "nncf", "resvg_py")
+OPTIONAL = ("gi", "onnxruntime", "ray", "nncf", "rapidocr")
 """Not everybody has them: one file each knows them."""
 
 HOMES = {
     "av": {"streams"},
     "openvino": {"detectors/engines.py"},
-    "safetensors": {"detectors/weights.py"},
+    "resvg_py": {"detectors/rendering.py"},
+    "safetensors": {"detectors/weights.py", "detectors/gallery.py"},
     "torch": {"detectors"},
     "prometheus_client": {"pipeline/metrics.py"},
 }

@@ -17,12 +17,12 @@ from pathlib import Path, PurePosixPath
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image as PillowImage
 from tqdm import tqdm
 
 from detectors.errors import DataError
 from detectors.labels import OTHER
 from detectors.picture import Image
+from detectors.rendering import draw_svg
 
 TEMPLATE_PX = 160
 """Width a template is rendered to: twice the largest sign that a window shows."""
@@ -127,8 +127,6 @@ def logo_photos(path: Path) -> list[Photo]:
 
 def read_templates(paths: list[Path], *, quiet: bool = True) -> list[Template]:
     """Render the SVG templates of some archives and give each its class (`templates.toml`)."""
-    import resvg_py
-
     table = tomllib.loads((Path(__file__).parent / "templates.toml").read_text(encoding="utf-8"))
     known = [(int(c), re.compile("|".join(patterns))) for c, patterns in table["classes"].items()]
     ignored = re.compile("|".join(table["ignored"]["patterns"]))
@@ -143,9 +141,8 @@ def read_templates(paths: list[Path], *, quiet: bool = True) -> list[Template]:
                 if class_id == OTHER and ignored.fullmatch(stem):
                     continue
                 try:
-                    png = resvg_py.svg_to_bytes(svg_string=archive.read(name).decode(), width=TEMPLATE_PX)
-                    rgba = np.asarray(PillowImage.open(io.BytesIO(bytes(png))).convert("RGBA"))
-                except (ValueError, OSError):
+                    rgba = draw_svg(archive.read(name).decode(), width=TEMPLATE_PX)
+                except (ValueError, DataError):
                     continue  # a few of the public files are not well-formed
                 if max(rgba.shape[:2]) <= 4 * TEMPLATE_PX:
                     templates.append(Template(stem, rgba, class_id))
