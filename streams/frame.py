@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 
-from streams.pixels import Image, Pixels
+from streams.pixels import Image, Pixels, Plane
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +81,10 @@ class Frame:
         Raises ValueError where the rectangle is empty or does not lie inside the picture.
         """
         return self.pixels.patch(x1, y1, x2, y2)
+
+    def luma(self, step: int) -> Plane:
+        """Return the brightness of every `step`-th pixel of every `step`-th row, uint8, sizes rounded up.
+
+        In the stream's own range, not spread to 0-255; it may be a view of the decoder's memory.
+        """
+        return self.pixels.luma(step)

@@ -38,6 +38,8 @@ class Pixels(Protocol):
 
     def patch(self, x1: int, y1: int, x2: int, y2: int) -> Image: ...
 
+    def luma(self, step: int) -> Plane: ...
+
 
 class RgbPixels:
     """Pixels that are RGB already. The array becomes read-only."""
@@ -65,6 +67,10 @@ class RgbPixels:
     def patch(self, x1: int, y1: int, x2: int, y2: int) -> Image:
         _check_rectangle(x1, y1, x2, y2, self.size_wh)
         return self._array[y1:y2, x1:x2]
+
+    def luma(self, step: int) -> Plane:
+        sampled = np.ascontiguousarray(self._array[::step, ::step])
+        return np.asarray(cv2.cvtColor(sampled, cv2.COLOR_RGB2GRAY), np.uint8)
 
 
 class YuvPixels:
@@ -119,6 +125,9 @@ class YuvPixels:
         image = np.empty((y2 - y1, x2 - x1, 3), np.uint8)
         self._convert(x1, y1, x2, y2, image)
         return image
+
+    def luma(self, step: int) -> Plane:
+        return self._y[::step, ::step]
 
     def _convert(self, x1: int, y1: int, x2: int, y2: int, out: Image) -> None:
         """Convert a rectangle into `out`; its corners may be odd."""
