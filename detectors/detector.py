@@ -13,7 +13,9 @@ from detectors import weights
 from detectors.detections import Detections
 from detectors.engines import open_engine
 from detectors.errors import ModelError
+from detectors.gallery import Gallery
 from detectors.labels import SIGN_LABELS
+from detectors.logos import LogoDetector
 from detectors.picture import Image, Picture, as_picture
 from detectors.scanner import Scanner
 from detectors.verifier import Verifier
@@ -92,7 +94,7 @@ class SignDetector:
         return self.verify(pictures, self.scan(pictures))
 
 
-DETECTORS: dict[str, Callable[..., Detector]] = {"signs": SignDetector}
+DETECTORS: dict[str, Callable[..., Detector]] = {"signs": SignDetector, "logos": LogoDetector}
 
 
 def open_detector(
@@ -103,6 +105,7 @@ def open_detector(
     precision: str = "auto",
     longest_side: int = 960,
     proposals: int = 16,
+    gallery: Gallery | None = None,
 ) -> Detector:
     """Return the detector of a task.
 
@@ -110,13 +113,21 @@ def open_detector(
     device: auto, cpu, cuda or torch; precision: auto, f32 or bf16 (see `engines.open_engine`)
     longest_side: pixels to which a picture's longer side is brought for the scan, at the most; larger finds smaller
     signs and takes longer
-    proposals: places a picture that the scan hands on, at the most; more of them find more and cost the verifier's time
+    proposals: places a picture that the scan hands on, at the most (for logos three times as many); more of them find
+    more and cost the verifier's time
+    gallery: the brands to find, which logos need
 
-    Raises ModelError for an unknown task or weights that cannot be used.
+    Raises ModelError for an unknown task, logos without a gallery, or weights that cannot be used.
     """
     if task not in DETECTORS:
         raise ModelError(f"unknown task {task!r}: one of {', '.join(sorted(DETECTORS))}")
     make = DETECTORS[task]
+    more = {"gallery": gallery} if task == "logos" else {}
     return make(
-        folder or weights.SHIPPED, device=device, precision=precision, longest_side=longest_side, proposals=proposals
+        folder or weights.SHIPPED,
+        device=device,
+        precision=precision,
+        longest_side=longest_side,
+        proposals=proposals,
+        **more,
     )

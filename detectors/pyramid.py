@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -29,8 +30,11 @@ class Level:
         return np.stack([(x - self.border) / self.scale_wh[0], (y - self.border) / self.scale_wh[1]], axis=1)
 
 
-def pyramid(picture: Picture, *, finest: float, window: int) -> list[Level]:
+def pyramid(picture: Picture, *, finest: float, window: int, squeezes: Sequence[float] = (1.0,)) -> list[Level]:
     """Levels from `finest` (pixels of the level for one of the picture) down to a window's size.
+
+    squeezes: each level comes once for each of these, that many times narrower than it is high, so that square windows
+    see things as wide as that
 
     A finest level of half the picture or less starts from `half()`, which costs a decoder much less than `rgb()`.
     """
@@ -44,7 +48,12 @@ def pyramid(picture: Picture, *, finest: float, window: int) -> list[Level]:
         if size_wh != (image.shape[1], image.shape[0]):
             how = cv2.INTER_AREA if size_wh[0] < image.shape[1] else cv2.INTER_LINEAR
             image = np.asarray(cv2.resize(image, size_wh, interpolation=how), np.uint8)
-        framed = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REPLICATE)
-        levels.append(Level(np.asarray(framed, np.uint8), (size_wh[0] / width, size_wh[1] / height), border))
+        for squeeze in squeezes:
+            narrow_wh = max(1, round(size_wh[0] / squeeze)), size_wh[1]
+            if narrow_wh[0] + 2 * border < window:
+                continue
+            narrow = image if narrow_wh == size_wh else cv2.resize(image, narrow_wh, interpolation=cv2.INTER_AREA)
+            framed = cv2.copyMakeBorder(narrow, border, border, border, border, cv2.BORDER_REPLICATE)
+            levels.append(Level(np.asarray(framed, np.uint8), (narrow_wh[0] / width, narrow_wh[1] / height), border))
         scale *= STEP
     return levels

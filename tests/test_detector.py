@@ -76,7 +76,7 @@ def test_detector_tells_what_it_runs(detector: Detector) -> None:
     assert tuple(detector.labels) == SIGN_LABELS
     assert set(detector.hashes) == {"signs-scanner.safetensors", "signs-verifier.safetensors"}
     assert all(len(value) == 64 for value in detector.hashes.values())
-    with pytest.raises(ModelError, match="unknown task 'cats': one of signs"):
+    with pytest.raises(ModelError, match="unknown task 'cats': one of logos, signs"):
         open_detector("cats")
 
 

@@ -1,0 +1,118 @@
+"""The logo detector: finds what is enrolled where it stands, and nothing where it does not."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from detectors import weights
+from detectors.boxes import iou
+from detectors.detector import open_detector
+from detectors.embedder import load_embedder
+from detectors.errors import ModelError
+from detectors.gallery import Exemplar, Gallery
+from detectors.geometry import crop_areas, decode_boxes, encode_boxes, on_pixels
+from detectors.logos import window_areas
+from detectors.nets import Architecture, Conv
+from detectors.picture import ArrayPicture
+from detectors.verifier import crop
+
+PLAIN = Architecture((Conv(3, 12, 8, 8), Conv(12, 48, 8, relu=False)), window=64, pool_after=1)
+BOX = np.array([[200, 120, 296, 168]], np.float32)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The shipped scanner beside an embedder of random weights, which tells pictures apart that differ."""
+    folder = tmp_path_factory.mktemp("models")
+    for suffix in (".safetensors", ".json"):
+        shutil.copy(weights.SHIPPED / f"logos-scanner{suffix}", folder)
+    rng = np.random.default_rng(3)
+    random = {}
+    for i, layer in enumerate(PLAIN.layers):
+        random[f"{i}.weight"] = rng.normal(0, 0.1, layer.weight_shape).astype(np.float32)
+        random[f"{i}.bias"] = np.zeros(layer.channels_out, np.float32)
+    cohort = rng.normal(0, 1, (4, 48)).astype(np.float32)
+    cohort /= np.linalg.norm(cohort, axis=1, keepdims=True)
+    settings = {"match_scale": 40.0, "match_offset": -36.0, "cohort_nearest": 2, "cohort_share": 0.0, "threshold": 0.5}
+    weights.save(folder / "logos-embedder.safetensors", PLAIN, random, settings, {}, tables={"cohort": cohort})
+    return folder
+
+
+def arena(box: np.ndarray = BOX, *, is_mirrored: bool = False) -> ArrayPicture:
+    """A plain ground with one label: an arrow of two colours in a box."""
+    image = np.full((360, 640, 3), (70, 110, 80), np.uint8)
+    x1, y1, x2, y2 = (int(v) for v in box[0])
+    label = np.full((48, 96, 3), (200, 30, 40), np.uint8)
+    cv2.fillPoly(label, [np.array([[8, 8], [40, 24], [8, 40]])], (250, 250, 250))
+    cv2.circle(label, (68, 24), 14, (20, 20, 120), 5)
+    image[y1:y2, x1:x2] = cv2.resize(label[:, ::-1] if is_mirrored else label, (x2 - x1, y2 - y1))
+    return ArrayPicture(image)
+
+
+def gallery_of(folder: Path, picture: ArrayPicture) -> Gallery:
+    embedder = load_embedder(folder)
+    seen = crop(picture, on_pixels(crop_areas(BOX))[0], embedder.window)
+    exemplar = Exemplar("Arrow & Co", "photo", "arrow.png", b"", embedder(seen[None]))
+    return Gallery([exemplar], embedder_sha256=embedder.sha256)
+
+
+def test_an_enrolled_logo_is_found_where_it_stands_now():
+    detector = open_detector("logos", gallery=gallery_of(weights.SHIPPED, arena()))
+    moved = BOX + np.array([150, 90, 150, 90], np.float32)
+    (found,) = detector([arena(moved).array])
+    assert detector.labels == ("Arrow & Co",)
+    assert found.score[0] >= detector.threshold
+    assert iou(found.xyxy[:1], moved)[0, 0] > 0.5
+    assert found.embedding is not None
+    assert np.linalg.norm(found.embedding, axis=1) == pytest.approx(1.0, abs=1e-4)
+
+
+def test_its_mirror_image_is_another_thing(folder):
+    detector = open_detector("logos", folder=folder, gallery=gallery_of(folder, arena()))
+    (right,), (other,) = (detector.verify([arena(is_mirrored=m)], [BOX]) for m in (False, True))
+    assert right.score[0] > 0.9
+    assert not len(other) or other.score[0] < right.score[0] - 0.2
+
+
+def test_nothing_is_found_by_an_empty_gallery_or_on_a_plain_ground(folder):
+    empty = open_detector("logos", folder=folder, gallery=Gallery())
+    assert [len(d) for d in empty([arena().array])] == [0]
+    full = open_detector("logos", folder=folder, gallery=gallery_of(folder, arena()))
+    (found,) = full([np.full((360, 640, 3), (70, 110, 80), np.uint8)])
+    assert not (found.score >= full.threshold).any()
+
+
+def test_a_batch_equals_its_pictures_one_by_one(folder):
+    detector = open_detector("logos", folder=folder, gallery=gallery_of(folder, arena()))
+    pictures = [arena().array, arena(BOX + 40).array]
+    for together, alone in zip(detector(pictures), (detector([p])[0] for p in pictures), strict=True):
+        assert together.xyxy == pytest.approx(alone.xyxy, abs=0.5)
+        assert together.score == pytest.approx(alone.score, abs=1e-3)
+
+
+def test_without_a_gallery_or_with_one_of_other_weights_it_says_what_to_do(folder):
+    with pytest.raises(ModelError, match="wayside enrol"):
+        open_detector("logos", folder=folder)
+    exemplar = Exemplar("A", "photo", "a.png", b"", np.eye(1, 48, dtype=np.float32))
+    with pytest.raises(ModelError, match="other weights"):
+        open_detector("logos", folder=folder, gallery=Gallery([exemplar], embedder_sha256="0" * 64))
+
+
+def test_a_threshold_that_was_measured_for_the_gallery_counts_first(folder):
+    gallery = gallery_of(folder, arena()).with_threshold(0.77)
+    assert open_detector("logos", folder=folder, gallery=gallery).threshold == 0.77
+
+
+@pytest.mark.parametrize("sides", [(40, 40), (90, 30), (200, 30), (30, 60)])
+def test_windows_are_of_the_nearest_squeeze_and_hold_their_box(sides):
+    box = np.array([[10, 20, 10 + sides[0], 20 + sides[1]]], np.float32)
+    areas = window_areas(box)
+    assert areas[0, 2] / areas[0, 3] == pytest.approx(
+        min((1, 2, 4), key=lambda s: abs(np.log2(sides[0] / sides[1] / s)))
+    )
+    assert decode_boxes(encode_boxes(box, areas), areas) == pytest.approx(box, abs=1e-3)
