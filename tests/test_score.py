@@ -19,6 +19,7 @@ AWAY = [400.0, 100.0, 440.0, 140.0]
 
 def truth() -> list[dict[str, Any]]:
     drive = {
+        "format": "wayside-road-truth",
         "fps": FPS,
         "frames": 80,
         "signs": [
@@ -95,6 +96,12 @@ def test_the_command_prints_a_line(tmp_path: Path, capsys: pytest.CaptureFixture
     score(tmp_path, [told(2, 2.0)])
     assert main(["score", str(tmp_path / "truth"), str(tmp_path / "events")]) == 0
     assert json.loads(capsys.readouterr().out)["announced"] == 1
+
+
+def test_what_is_no_truth(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    score(tmp_path, [])
+    assert main(["score", str(tmp_path / "events"), str(tmp_path / "events")]) == 2
+    assert "events: is no truth" in capsys.readouterr().err
 
 
 def test_what_is_no_events_file(tmp_path: Path) -> None:

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from detectors.boxes import iou
-from pipeline.errors import ConfigError
 from pipeline.road.catalogue import Catalogue
 from pipeline.road.limit import LimitState
+from pipeline.samples.truth_file import read_lines
 
 _REPEAT_SECONDS = 6.0  # a sentence said so long before counts for the same sign again: it is not said twice
 _SAME_BOX = 0.3  # IoU
@@ -48,8 +48,8 @@ class Score:
 
 def score_drive(truth_path: Path, events_path: Path, *, country: str = "DE") -> Score:
     """Compare `events.jsonl` with the truth that `wayside sample` wrote; ConfigError where one cannot be read."""
-    drive, *frames = _lines(truth_path)
-    events = _lines(events_path)
+    drive, *frames = read_lines(truth_path)
+    events = read_lines(events_path)
     signs = [sign for sign in drive["signs"] if sign["class_id"] is not None]
     first_seen = _first_seen(frames)
     told = [event for event in events if event["type"] == "announcement"]
@@ -120,11 +120,3 @@ def _at(changes: Sequence[tuple[float, str, int | None]], now: float) -> tuple[s
     """Return the limit at a time, after changes in their order."""
     past = [(state, value) for pts_seconds, state, value in changes if pts_seconds <= now]
     return past[-1] if past else ("unknown", None)
-
-
-def _lines(path: Path) -> list[dict[str, Any]]:
-    try:
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ConfigError(f"{path}: {reason}") from error
