@@ -1,4 +1,4 @@
-"""`wayside ledger`: verifies the account of brands, recounts it by other rules, and times both on a generated one."""
+"""`wayside ledger`: verifies the account of brands, recounts and exports it, and times that on a generated one."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from pipeline.brands.account import find_account
+from pipeline.brands.account import accounts, find_account
 from pipeline.brands.chain import read_ledger, verify
+from pipeline.brands.evidence import Proof, problems
+from pipeline.brands.exports import FORMATS, export
 from pipeline.brands.profiles import find_profile
 from pipeline.errors import ConfigError, SinkError
 from pipeline.events import row
@@ -28,8 +30,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--profile", metavar="NAME", help="recount: by these rules (default: the run's own)")
     parser.add_argument("--profiles", type=Path, metavar="FILE", help="recount: a file of rules (default: the shipped)")
-    parser.add_argument("--run", metavar="ID", help="recount: the run whose id begins so (default: the last)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="recount: JSON Lines (default: standard output)")
+    parser.add_argument("--run", metavar="ID", help="recount, export: the run whose id begins so (default: the last)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="recount, export: the file (recount, default: output)")
+    parser.add_argument("--format", choices=list(FORMATS), default="csv", help="export: as what (default: csv)")
     parser.add_argument(
         "--hours", type=float, default=10.0, help="bench: length of the generated account (default: 10)"
     )
@@ -43,14 +46,35 @@ def run(args: argparse.Namespace) -> int:
 
 def _verify(args: argparse.Namespace) -> int:
     verdict = verify(args.folder, args.head)
-    for problem in verdict.problems:
+    found = [*verdict.problems, *_evidence(args.folder)]
+    for problem in found:
         print(problem)
-    if verdict.problems:
+    if found:
         print(f"wayside: {args.folder}: the account is not as it was written", file=sys.stderr)
         return 1
     if not args.quiet:
         later = "" if verdict.since_head is None else f", {verdict.since_head} of them after the head that was given"
         print(f"{verdict.records} records{later}; head {verdict.head}")
+    return 0
+
+
+def _evidence(path: Path) -> list[str]:
+    """Say what is wrong with the files that the records name."""
+    folder = path if path.is_dir() else path.parent
+    with suppress(SinkError), read_ledger(path) as connection:  # what cannot be read, the records' own check tells
+        entries = [entry for account in accounts(connection) for entry in account.entries]
+        return problems(folder, (hash for entry in entries for hash in Proof.from_table(entry.evidence).hashes))
+    return []
+
+
+def _export(args: argparse.Namespace) -> int:
+    if args.out is None:
+        raise ConfigError("ledger export needs --out: the file to write")
+    with read_ledger(args.folder) as connection:
+        account = find_account(connection, args.run)
+        count = export(account, args.format, args.out)
+        if not args.quiet:
+            print(f"{args.out}: {count} impressions of run {account.run.id}")
     return 0
 
 
@@ -74,7 +98,7 @@ def _bench(args: argparse.Namespace) -> int:
     return 0
 
 
-_ACTIONS = {"verify": _verify, "recount": _recount, "bench": _bench}
+_ACTIONS = {"verify": _verify, "recount": _recount, "export": _export, "bench": _bench}
 
 
 @contextmanager
