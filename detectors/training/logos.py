@@ -196,7 +196,7 @@ def measure_embedder(
 
 COHORT, NEAREST, SHARE = 800, 100, 0.8
 """The cohort's size, how many of it count, and how much (see `embedder.Match`): the best of eight on CALIBRATION."""
-FALSE_SHARE = 0.03
+FALSE_SHARE = 0.015
 """Share of photographs without an enrolled brand in which a match of the three calibration brands may be false."""
 
 
