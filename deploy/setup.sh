@@ -70,6 +70,28 @@ fetch_promtool() {
         say "promtool is not to be had here (Debian package prometheus): its tests are skipped"
 }
 
+# mosquitto is the broker of the tests of MQTT. It is taken out of its package, with the libraries that are missing here:
+# to install it would start one.
+fetch_mosquitto() {
+    local folder package libraries
+    command -v mosquitto >/dev/null || [[ -x /usr/sbin/mosquitto || -x .venv/bin/mosquitto ]] && return
+    folder=$(mktemp -d)
+    apt-get install -qq -y --no-install-recommends --download-only -o Debug::NoLocking=1 \
+        -o Dir::Cache::archives="$folder" mosquitto &>/dev/null || true
+    for package in "$folder"/*.deb; do
+        dpkg-deb -x "$package" .venv/mosquitto 2>/dev/null || true
+    done
+    rm -rf "$folder"
+    if [[ -x .venv/mosquitto/usr/sbin/mosquitto ]]; then
+        libraries=$(find "$PWD/.venv/mosquitto" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
+        printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' \
+            "$libraries" "$PWD/.venv/mosquitto/usr/sbin/mosquitto" >.venv/bin/mosquitto
+        chmod +x .venv/bin/mosquitto
+    else
+        say "mosquitto is not to be had here (Debian package mosquitto): the tests of MQTT are skipped"
+    fi
+}
+
 if ! .venv/bin/python -m pip --version &>/dev/null; then
     python=$(find_python)
     "$python" -c 'import ensurepip, venv' 2>/dev/null || debian "a Python environment" "$(basename "$python")-venv"
@@ -88,6 +110,7 @@ fi
 if [[ ,$extras, == *,dev,* ]]; then
     command -v espeak-ng >/dev/null || debian "the tests of speech" espeak-ng || true
     fetch_promtool
+    fetch_mosquitto
 fi
 
 echo "$inputs [$extras]" >"$stamp"

@@ -152,7 +152,7 @@ def views(likeness: Likeness, side: int) -> NDArray[np.uint8]:
         return _squared(likeness.pixels, side)[None]
     pixels = likeness.pixels
     has_ground = pixels.shape[2] == 3
-    rgba = _without_ground(pixels) if has_ground else pixels
+    rgba = without_ground(pixels) if has_ground else pixels
     as_it_is = [_with_margin(pixels)] if has_ground else []
     kept: list[Image] = []
     for image in (*as_it_is, *_renderings(rgba)):
@@ -288,7 +288,7 @@ def _renderings(rgba: Rgba) -> list[Image]:
         return []
     inks = rgba[..., :3][solid].astype(np.float32)
     low, high = (float(v) for v in np.percentile(inks @ LUMA, [3, 97]))
-    own = _commonest(inks)
+    own = commonest(inks)
     light = BLACK if float(np.array(own, np.float32) @ LUMA) > 190 else WHITE
     wide = _with_margin(rgba)
     on_white, on_black = _over(wide, WHITE), _over(wide, BLACK)
@@ -304,7 +304,7 @@ def _renderings(rgba: Rgba) -> list[Image]:
     return seen
 
 
-def _without_ground(rgb: Image) -> Rgba:
+def without_ground(rgb: Image) -> Rgba:
     """Artwork on a plain ground, which its corner shows, with that made transparent."""
     ground = rgb[0, 0].astype(np.float32)
     away = rgb.astype(np.float32) - ground
@@ -313,7 +313,7 @@ def _without_ground(rgb: Image) -> Rgba:
     return np.asarray(np.clip(np.concatenate([ink, 255 * alpha], axis=2), 0, 255), np.uint8)
 
 
-def _commonest(inks: Floats) -> tuple[int, int, int]:
+def commonest(inks: Floats) -> tuple[int, int, int]:
     """The colour that most of the inks (N, 3) share, in steps of 32."""
     keys = (inks // 32).astype(np.int64) @ np.array([64, 8, 1])
     r, g, b = (int(v) for v in inks[keys == np.bincount(keys).argmax()].mean(axis=0))

@@ -22,6 +22,8 @@ COMMANDS = {
     "score": ("pipeline.commands.score", "say how well a generated drive was watched"),
     "train": ("pipeline.commands.train", "train the networks"),
     "bench": ("pipeline.commands.bench", "time the pipeline against decoding alone and against a sliced network"),
+    "enrol": ("pipeline.commands.enrol", "take up a brand into a gallery, by artwork, photographs or words"),
+    "gallery": ("pipeline.commands.gallery", "list a gallery of brands, take some out, say what to expect of it"),
     "ledger": ("pipeline.commands.ledger", "verify and recount the account of brands"),
     "evaluate": ("pipeline.commands.evaluate", "measure the networks"),
 }

@@ -2,7 +2,8 @@
 
 The settings of a part stand with that part, as a dataclass with its defaults and what happens when a number goes up;
 this file puts them together and reads them. An unknown key is an error that names the file, the key and the nearest
-known one. `docs/configuration.md` lists every key.
+known one. A task may bring a preset, a TOML that lies beneath the user's (`presets/`). `docs/configuration.md` lists
+every key.
 """
 
 from __future__ import annotations
@@ -18,14 +19,17 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from pipeline.batching import BatchSettings
+from pipeline.brands.settings import BrandsSettings
 from pipeline.errors import ConfigError
 from pipeline.prefetch import PrefetchSettings
+from pipeline.receivers import KafkaSettings, MqttSettings, WebhookSettings, shown
 from pipeline.road.announce import AnnouncerSettings
 from pipeline.road.limit import LimitSettings
 from pipeline.road.task import RoadSettings
 from pipeline.tracker import TrackerSettings
 from streams.urls import redact, stream_names
 
+_PRESETS = Path(__file__).with_name("presets")
 _SECRET = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -80,7 +84,7 @@ class OutputSettings:
     """What is written, and where.
 
     folder: events.jsonl and the rest go there; with several streams, to a folder for each in it
-    sinks: of events, detections, video, speech
+    sinks: of events, detections, video, speech, ledger
     """
 
     folder: str = "out"
@@ -115,7 +119,11 @@ class Config:
     road: RoadSettings = field(default_factory=RoadSettings)
     announcer: AnnouncerSettings = field(default_factory=AnnouncerSettings)
     limit: LimitSettings = field(default_factory=LimitSettings)
+    brands: BrandsSettings = field(default_factory=BrandsSettings)
     output: OutputSettings = field(default_factory=OutputSettings)
+    webhook: WebhookSettings = field(default_factory=WebhookSettings)
+    mqtt: MqttSettings = field(default_factory=MqttSettings)
+    kafka: KafkaSettings = field(default_factory=KafkaSettings)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
 
     def __post_init__(self) -> None:
@@ -141,19 +149,43 @@ class Config:
         table = asdict(self)
         for stream in table["stream"]:
             stream["url"] = redact(stream["url"])
+        for name in ("webhook", "mqtt", "kafka"):
+            table[name] = shown(getattr(self, name))
         return table
 
 
-def read_config(path: Path) -> Config:
-    """Read a TOML file; ConfigError names the file and the key."""
+def read_config(path: Path | None, *, task: str | None = None) -> Config:
+    """Read a TOML file over the preset of its task; ConfigError names the file and the key.
+
+    path: None for the preset alone
+    task: goes before the one that the file names
+    """
+    table = {} if path is None else _toml(path)
+    named = table.get("detector", {})
+    task = task or (named.get("task") if isinstance(named, dict) else None)
+    preset = _PRESETS / f"{task}.toml"
+    if isinstance(task, str) and task.isidentifier() and preset.is_file():
+        table = _over(_toml(preset), table)
+    config = _read(Config, table, "" if path is None else f"{path}: ", "")
+    assert isinstance(config, Config)
+    return config
+
+
+def _toml(path: Path) -> dict[str, Any]:
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise ConfigError(f"{path}: {reason}") from error
-    config = _read(Config, table, f"{path}: ", "")
-    assert isinstance(config, Config)
-    return config
+
+
+def _over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a table with another laid over it, key by key."""
+    both = {
+        key: _over(below[key], value) if isinstance(below.get(key), dict) and isinstance(value, dict) else value
+        for key, value in above.items()
+    }
+    return {**below, **both}
 
 
 def _read(kind: type, table: Mapping[str, Any], where: str, section: str) -> Any:
@@ -165,8 +197,11 @@ def _read(kind: type, table: Mapping[str, Any], where: str, section: str) -> Any
             nearest = get_close_matches(key, known, n=1)
             hint = f"did you mean {section}{nearest[0]}?" if nearest else f"known are {', '.join(known)}"
             raise ConfigError(f"{where}{section}{key}: unknown key; {hint}")
+    for f in fields(kind):
+        if (f.metadata.get("is_secret") or f.name == "url") and not isinstance(table.get(f.name, ""), str):
+            raise ConfigError(f"{where}{section}{f.name}: must be a string")  # what it is instead may be secret
     values = {key: _value(hints[key], value, where, f"{section}{key}") for key, value in table.items()}
-    missing = [name for name in known if name not in values and name == "url"]
+    missing = [name for name in known if name not in values and name == "url" and kind is StreamSettings]
     if missing:
         raise ConfigError(f"{where}{section}{missing[0]}: is missing")
     try:

@@ -33,10 +33,13 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from pipeline.errors import ConfigError
-from pipeline.events import Announcement, Event, LimitChange, OtherSign, Sighting
+from pipeline.events import Announcement, Event, Impression, LimitChange, OtherSign, Sighting
 
 LIBRARIES = ("av", "numpy", "opencv-python-headless", "openvino", "pillow")
 """Whose versions may change what comes out."""
+
+BRAND_LABELS = 200
+"""Brands that get a label of their own, the first that are seen: a gallery may hold thousands, and each is a series."""
 
 _STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 _LATENCY_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
@@ -205,7 +208,7 @@ class Metrics:
         )
         self.cuts = Counter(
             "wayside_stream_cuts",
-            "Jumps of a stream's clock and changes of its picture size; both end all tracks.",
+            "Shot cuts, jumps of a stream's clock and changes of its picture size; each ends all tracks.",
             ["stream"],
             registry=registry,
         )
@@ -242,6 +245,46 @@ class Metrics:
         )
         self.written = Counter("wayside_sink_items", "Things written by a sink.", ["sink"], registry=registry)
         self.sink_errors = Counter("wayside_sink_errors", "Sinks that failed.", ["sink"], registry=registry)
+        self.impressions = Counter(
+            "wayside_impressions", "Exposures of a brand that ended.", ["stream", "brand"], registry=registry
+        )
+        self.exposure_seconds = Counter(
+            "wayside_exposure_seconds",
+            "Time on screen of exposures that ended.",
+            ["stream", "brand"],
+            registry=registry,
+        )
+        self.open_exposures = Gauge(
+            "wayside_open_exposures", "Exposures that have begun and not ended.", ["stream"], registry=registry
+        )
+        self.ledger_rows = Counter(
+            "wayside_ledger_rows", "Rows added to the chain of the ledger.", ["stream"], registry=registry
+        )
+        self.evidence_bytes = Counter(
+            "wayside_evidence_bytes", "Bytes of evidence written.", ["stream"], registry=registry
+        )
+        sink = ["stream", "sink"]
+        self.spool_events = Gauge("wayside_spool_events", "Events that wait for a receiver.", sink, registry=registry)
+        self.spool_bytes = Gauge("wayside_spool_bytes", "Bytes that they hold.", sink, registry=registry)
+        self.spool_limit_bytes = Gauge(
+            "wayside_spool_limit_bytes", "Bytes that they may hold.", sink, registry=registry
+        )
+        self.events_delivered = Counter(
+            "wayside_events_delivered", "Events that a receiver acknowledged.", sink, registry=registry
+        )
+        self.delivery_failures = Counter(
+            "wayside_delivery_failures", "Attempts at delivery that failed and are repeated.", sink, registry=registry
+        )
+        self.dead_letters = Counter(
+            "wayside_dead_letters", "Events that a receiver refused for good.", sink, registry=registry
+        )
+        self.events_lost = Counter(
+            "wayside_events_lost",
+            "Events that were dropped as there was no room for them on disk.",
+            sink,
+            registry=registry,
+        )
+        self._brands: set[str] = set()
         self._models = Gauge("wayside_model_info", "Weights in use.", ["file", "sha256"], registry=registry)
         ProcessCollector(registry=registry)
         PlatformCollector(registry=registry)
@@ -265,11 +308,21 @@ class Metrics:
                 self.announced_ahead.observe(event.passes_in_seconds or 0.0)
             case LimitChange():
                 self.limit_changes.labels(event.reason).inc()
+            case Impression():
+                labels = event.stream, self._brand(event.brand)
+                self.impressions.labels(*labels).inc()
+                self.exposure_seconds.labels(*labels).inc(event.on_screen_seconds)
 
     def models(self, hashes: Mapping[str, str]) -> None:
         """Tell which weights are in use: file name to sha256."""
         for file, sha256 in hashes.items():
             self._models.labels(file, sha256).set(1)
+
+    def _brand(self, brand: str) -> str:
+        """Return the label of a brand: its name, or "other" for those that come when there are `BRAND_LABELS`."""
+        if len(self._brands) < BRAND_LABELS:
+            self._brands.add(brand)
+        return brand if brand in self._brands else "other"
 
     @contextmanager
     def served(self, address: str, port: int | None) -> Iterator[None]:

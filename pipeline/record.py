@@ -19,7 +19,7 @@ from typing import Any, Self
 from detectors.detector import Detector
 from pipeline.config import Config
 from pipeline.errors import SinkError
-from pipeline.events import Event, LimitChange, OtherSign, Sighting, row
+from pipeline.events import Event, Impression, LimitChange, OtherSign, Sighting, row
 from pipeline.metrics import FrameCounts, Metrics, versions
 from pipeline.tasks import Task
 from streams.source import Source
@@ -30,20 +30,39 @@ SCHEMA = 1
 
 @dataclass(slots=True)
 class Summary:
-    """What came of one stream, counted. `seen` is by what it means, in the language of the run."""
+    """What came of one stream, counted.
+
+    seen: by what it means, in the language of the run; seconds: on screen, of what has a time there
+    """
 
     events: Counter[str] = field(default_factory=Counter)
     labels: Counter[str] = field(default_factory=Counter)
     seen: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
     limit: LimitChange | None = None
 
     def count(self, event: Event, task: Task) -> None:
         self.events[event.type] += 1
+        if (words := task.words(event)) is not None:
+            self.seen[words] += 1
         if isinstance(event, Sighting | OtherSign):
             self.labels[event.label] += 1
-            self.seen[task.words(event)] += 1
         elif isinstance(event, LimitChange):
             self.limit = event
+        elif isinstance(event, Impression):
+            self.seconds[event.brand] = self.seconds.get(event.brand, 0.0) + event.on_screen_seconds
+
+    def told(self) -> dict[str, Any]:
+        """Return it as it stands in `run.json`."""
+        return {
+            "events": dict(sorted(self.events.items())),
+            "signs": dict(sorted(self.labels.items())),
+            "limit": None if self.limit is None else row(self.limit),
+            "brands": {
+                brand: {"impressions": self.seen[brand], "seconds": round(seconds, 4)}
+                for brand, seconds in sorted(self.seconds.items())
+            },
+        }
 
 
 class Record:
@@ -135,11 +154,8 @@ class Record:
             "video_seconds": round(counts.video_seconds, 4),
             "is_truncated": source.is_truncated,
             "stream_error": None if failure is None else str(failure),
-            "summary": {
-                "events": dict(sorted(summary.events.items())),
-                "signs": dict(sorted(summary.labels.items())),
-                "limit": None if summary.limit is None else row(summary.limit),
-            },
+            "summary": summary.told(),
+            **self._task.settled(self._config.folders[name]),
         }
 
 

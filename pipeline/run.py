@@ -8,18 +8,20 @@ from pathlib import Path
 from detectors.detector import Detector, open_detector
 from pipeline.batching import batch
 from pipeline.config import Config
+from pipeline.events import EVENTS
 from pipeline.interrupts import Interrupts
 from pipeline.metrics import Metrics
 from pipeline.prefetch import Prefetch
 from pipeline.progress import Progress
 from pipeline.record import Record
+from pipeline.shots import Shots
 from pipeline.sinks import Sinks
 from pipeline.sinks.sink import Outlet
 from pipeline.sources import open_sources
-from pipeline.stages import Tracked, detect, events, follow
-from pipeline.tasks import Task, open_task
+from pipeline.stages import Cutter, Tracked, detect, events, follow
+from pipeline.tasks import Origin, Task, open_task
 from pipeline.tracker import Tracker
-from streams.source import Source
+from streams.fingerprint import fingerprint
 
 
 def watch(config: Config, *, quiet: bool = False, detector: Detector | None = None) -> Record:
@@ -32,30 +34,47 @@ def watch(config: Config, *, quiet: bool = False, detector: Detector | None = No
     """
     with open_sources(config) as sources:
         task = open_task(config)
-        detector = detector or _open_detector(config)
+        detector = detector or _open_detector(config, task)
         metrics = Metrics()
         metrics.models(detector.hashes)
         names = [source.info.name for source in sources]
         threshold = config.detector.threshold or detector.threshold
-        trackers = {name: Tracker(config.tracker, threshold=threshold) for name in names}
-        watchers = {name: task.watcher(name) for name in names}
+        trackers = {
+            name: Tracker(config.tracker, threshold=threshold, known_classes=task.known_classes) for name in names
+        }
+        cutters = _cutters(config, names)
+        origins = {
+            source.info.name: Origin(source.info, fingerprint(stream.url), detector.hashes)
+            for source, stream in zip(sources, config.stream, strict=True)
+        }
+        watchers = {name: task.watcher(origin) for name, origin in origins.items()}
+        outlets = [
+            Outlet(config.folders[name], origin.info, task, threshold, config, metrics, origin.media)
+            for name, origin in origins.items()
+        ]
         with (
             metrics.served(config.metrics.address, config.metrics.port),
             Interrupts() as interrupts,
             Progress([source.info for source in sources], quiet=quiet) as progress,
             Record(config, sources=sources, task=task, detector=detector, metrics=metrics) as record,
-            Sinks(config.output.sinks, _outlets(config, sources, task, threshold), metrics) as sinks,
+            Sinks(config.output.sinks, outlets, metrics) as sinks,
             Prefetch(sources, config.prefetch, metrics=metrics) as frames,
         ):
             interrupts.call(frames.stop)
             batches = batch(frames, config.batch)
-            found = detect(batches, detector, trackers, scan_seconds=config.detector.scan_seconds, metrics=metrics)
-            tracked = follow(found, trackers, metrics=metrics)
+            seconds = config.detector.scan_seconds
+            found = detect(batches, detector, trackers, scan_seconds=seconds, metrics=metrics, cutters=cutters)
+            tracked = follow(
+                found,
+                trackers,
+                metrics=metrics,
+                is_cut_short=lambda stream: interrupts.received is not None or stream in frames.failures(),
+            )
             for item in events(tracked, watchers, metrics=metrics):
                 sinks.write(item)
                 if isinstance(item, Tracked):
                     progress.advance()
-                else:
+                elif isinstance(item, EVENTS):
                     record.count(item)
             record.interrupted_by = interrupts.received
             record.failures = frames.failures()
@@ -63,7 +82,11 @@ def watch(config: Config, *, quiet: bool = False, detector: Detector | None = No
         return record
 
 
-def _open_detector(config: Config) -> Detector:
+def _cutters(config: Config, names: Sequence[str]) -> dict[str, Cutter]:
+    return {name: Shots() for name in names} if config.tracker.shot_cuts else {}
+
+
+def _open_detector(config: Config, task: Task) -> Detector:
     settings = config.detector
     return open_detector(
         settings.task,
@@ -71,8 +94,5 @@ def _open_detector(config: Config) -> Detector:
         device=settings.device,
         precision=settings.precision,
         longest_side=settings.longest_side,
+        gallery=task.gallery,
     )
-
-
-def _outlets(config: Config, sources: Sequence[Source], task: Task, threshold: float) -> list[Outlet]:
-    return [Outlet(config.folders[source.info.name], source.info, task, threshold) for source in sources]

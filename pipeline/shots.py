@@ -29,7 +29,9 @@ _PIECE_WH = 18, 16
 _REACH_XY = 11, 5
 _PIECES = 3, 5  # rows by columns
 _LIKE, _SAME = 0.8, 0.95  # correlations from which on a piece is found again, and is as it was
-_FEW_LIKE, _FEW_SAME = 0.42, 0.2  # shares of pieces; a cut has fewer of both
+_FEW_LIKE, _FEW_LIKE_MORE = 0.36, 0.4  # a share of fewer is a cut; plus so much times the difference
+_FEW_SAME = 0.2  # and a share of fewer, since what a board that changes leaves beside it is as it was; unless
+_NEARLY_NONE = 0.32  # fewer than that are like anything: a horizon's edge is the same everywhere
 _BLACK = 32  # up to here a row or column is a black bar
 
 
@@ -52,7 +54,10 @@ class Shots:
         if difference <= _DIFFERENT:
             return False
         found = _correlations(before, picture)
-        return len(found) > 0 and (found > _LIKE).mean() < _FEW_LIKE and bool((found > _SAME).mean() < _FEW_SAME)
+        if not len(found):
+            return False
+        like, same = float((found > _LIKE).mean()), float((found > _SAME).mean())
+        return like < _FEW_LIKE + _FEW_LIKE_MORE * difference and (same < _FEW_SAME or like < _NEARLY_NONE)
 
     def _histograms_of(self, picture: Plane) -> NDArray[np.float32]:
         """Return the cells' histograms, each summing to 1: float32 (cells, bins)."""

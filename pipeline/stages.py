@@ -7,7 +7,7 @@ frame before and can tell where to look. So these stages run in one thread, fram
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal, Protocol
@@ -17,7 +17,7 @@ import numpy as np
 from detectors.boxes import iou
 from detectors.detections import Detections
 from detectors.detector import Detector
-from pipeline.events import Event
+from pipeline.events import EVENTS
 from pipeline.metrics import Metrics
 from pipeline.tracker import Boxes, Track, Tracker
 from streams.frame import Frame
@@ -58,11 +58,15 @@ class Tracked:
 
 @dataclass(frozen=True, slots=True)
 class StreamEnd:
-    """A stream is over: its last tracks, and the PTS of its last frame."""
+    """A stream is over: its last tracks, and the PTS of its last frame.
+
+    is_cut_short: the stream was not watched to its end
+    """
 
     stream: str
     pts_seconds: float
     ended: Sequence[Track]
+    is_cut_short: bool = False
 
 
 class Cutter(Protocol):
@@ -75,12 +79,19 @@ class Cutter(Protocol):
 _SAME_PLACE = 0.5
 
 
+class Item(Protocol):
+    """What goes to a stream's sinks: an event, a frame with its tracks, or what a task tells its own sinks."""
+
+    @property
+    def stream(self) -> str: ...
+
+
 class Watcher(Protocol):
     """What turns one stream's tracks into events: the part that a task brings (see `tasks.py`)."""
 
-    def update(self, tracked: Tracked) -> Iterable[Event]: ...
+    def update(self, tracked: Tracked) -> Iterable[Item]: ...
 
-    def close(self, end: StreamEnd) -> Iterable[Event]: ...
+    def close(self, end: StreamEnd) -> Iterable[Item]: ...
 
 
 def detect(
@@ -130,9 +141,16 @@ def rounds(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
 
 
 def follow(
-    found: Iterable[Found], trackers: Mapping[str, Tracker], *, metrics: Metrics
+    found: Iterable[Found],
+    trackers: Mapping[str, Tracker],
+    *,
+    metrics: Metrics,
+    is_cut_short: Callable[[str], bool] = lambda stream: False,
 ) -> Iterator[Tracked | StreamEnd]:
-    """Track each stream's detections; at the end, end the tracks of all streams."""
+    """Track each stream's detections; at the end, end the tracks of all streams.
+
+    is_cut_short: says in the end of a stream whether it was not watched to its end
+    """
     last_pts = dict.fromkeys(trackers, 0.0)
     for item in found:
         frame = item.frame
@@ -150,19 +168,20 @@ def follow(
         last_pts[frame.stream] = frame.pts_seconds
         yield Tracked(frame, tracks, tracker.ended(), item.was_scanned, cut)
     for stream, tracker in trackers.items():
-        yield StreamEnd(stream, last_pts[stream], tracker.finish())
+        yield StreamEnd(stream, last_pts[stream], tracker.finish(), is_cut_short(stream))
 
 
 def events(
     tracked: Iterable[Tracked | StreamEnd], watchers: Mapping[str, Watcher], *, metrics: Metrics
-) -> Iterator[Event | Tracked]:
+) -> Iterator[Item]:
     """Turn tracks into events. Each frame comes after its events, so that who draws it knows them."""
     for item in tracked:
         with metrics.stages("events"):
             watcher = watchers[item.stream]
             new = list(watcher.close(item) if isinstance(item, StreamEnd) else watcher.update(item))
         for event in new:
-            metrics.event(event)
+            if isinstance(event, EVENTS):
+                metrics.event(event)
             yield event
         if isinstance(item, StreamEnd):
             continue

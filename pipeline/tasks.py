@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
 from detectors.picture import Image
 from pipeline.config import Config
 from pipeline.errors import ConfigError
-from pipeline.events import Event, OtherSign, Sighting
+from pipeline.events import Event
 from pipeline.road.task import Road
 from pipeline.stages import Tracked, Watcher
+from streams.frame import StreamInfo
+
+if TYPE_CHECKING:
+    from detectors.gallery import Gallery
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a stream's events come from.
+
+    media: what its content is known by, "" where nothing is known (see `streams.fingerprint`)
+    models: SHA-256 of each weight file by its name
+    """
+
+    info: StreamInfo
+    media: str
+    models: Mapping[str, str]
 
 
 class Screen(Protocol):
@@ -25,6 +44,8 @@ class Task(Protocol):
     """What a run is about.
 
     labels: names by class_id; lang: the language of what is said, BCP 47
+    known_classes: class ids from here on are things that the task has no name for
+    gallery: what the detector is to find, where that is not in its weights
     """
 
     @property
@@ -33,12 +54,22 @@ class Task(Protocol):
     @property
     def lang(self) -> str: ...
 
-    def watcher(self, stream: str) -> Watcher: ...
+    @property
+    def known_classes(self) -> int: ...
+
+    @property
+    def gallery(self) -> Gallery | None: ...
+
+    def watcher(self, origin: Origin) -> Watcher: ...
 
     def screen(self) -> Screen: ...
 
-    def words(self, event: Sighting | OtherSign) -> str:
-        """Name what was seen, in the language of the run."""
+    def words(self, event: Event) -> str | None:
+        """Name what was seen, in the language of the run; None where an event tells of nothing that was."""
+        ...
+
+    def settled(self, folder: Path) -> Mapping[str, object]:
+        """Return what a run's record should tell of what lies in a stream's folder, when all is written."""
         ...
 
     def about(self) -> dict[str, object]:
@@ -50,7 +81,13 @@ def _road(config: Config) -> Task:
     return Road(road=config.road, limit=config.limit, announcer=config.announcer)
 
 
-TASKS: Mapping[str, Callable[[Config], Task]] = {"signs": _road}
+def _brands(config: Config) -> Task:
+    from pipeline.brands.task import Brands  # who watches a drive needs none of it
+
+    return Brands(config)
+
+
+TASKS: Mapping[str, Callable[[Config], Task]] = {"signs": _road, "logos": _brands}
 
 
 def open_task(config: Config) -> Task:

@@ -17,7 +17,7 @@ OPTIONAL = ("gi", "onnxruntime", "ray", "nncf", "rapidocr")
 
 HOMES = {
     "av": {"streams"},
-    "openvino": {"detectors/engines.py"},
+    "openvino": {"detectors/engines.py", "pipeline/commands/nano.py"},
     "resvg_py": {"detectors/rendering.py"},
     "safetensors": {"detectors/weights.py", "detectors/gallery.py"},
     "torch": {"detectors"},

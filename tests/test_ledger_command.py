@@ -11,11 +11,16 @@ from pipeline.__main__ import main
 from pipeline.brands.chain import FILE
 from pipeline.brands.profiles import find_profile
 from pipeline.events import row
-from tests.test_ledger import film, identity, write
+from tests.test_ledger import NOTHING, film, identity, write
 
 
 def test_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     _, head = write(tmp_path / FILE, film(5))
+    assert main(["ledger", "verify", str(tmp_path)]) == 1
+    assert f"evidence {NOTHING}: is missing" in capsys.readouterr().out
+    proof = tmp_path / "evidence" / NOTHING[:2] / f"{NOTHING}.jpg"
+    proof.parent.mkdir(parents=True)
+    proof.touch()
     assert main(["ledger", "verify", str(tmp_path), "--head", head]) == 0
     assert f"0 of them after the head that was given; head {head}" in capsys.readouterr().out
     with closing(sqlite3.connect(tmp_path / FILE)) as connection:

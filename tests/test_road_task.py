@@ -1,6 +1,7 @@
 """From tracks to events: what a track must be to mean something."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -10,9 +11,12 @@ from pipeline.road.announce import AnnouncerSettings
 from pipeline.road.limit import LimitSettings
 from pipeline.road.task import Road, RoadSettings
 from pipeline.stages import StreamEnd, Tracked
+from pipeline.tasks import Origin
 from pipeline.tracker import Best, Track
+from streams.frame import StreamInfo
 from tests.worlds import frame
 
+ORIGIN = Origin(StreamInfo("road", (640, 384), 2.0, Fraction(1, 2), False, None, None), "", {})
 SQUARE, WIDE, NARROW = (100.0, 50.0, 140.0, 90.0), (100.0, 50.0, 160.0, 90.0), (100.0, 50.0, 120.0, 90.0)
 
 
@@ -26,7 +30,7 @@ def track(
 def drive(*moments: Sequence[Track], lang: str = "en", country: str = "DE") -> list[Event]:
     """Watch frames, 0.5 s apart, with these tracks."""
     road = Road(road=RoadSettings(lang=lang, country=country), limit=LimitSettings(), announcer=AnnouncerSettings())
-    watcher = road.watcher("road")
+    watcher = road.watcher(ORIGIN)
     events: list[Event] = []
     for number, tracks in enumerate(moments):
         picture = frame(np.zeros((8, 8, 3), np.uint8), index=number, fps=2)
@@ -68,7 +72,7 @@ def test_a_sign_is_told_before_it_passes_and_counts_when_it_has_passed() -> None
 
 
 def test_signs_in_sight_at_the_end_were_not_passed() -> None:
-    watcher = Road(road=RoadSettings(lang="en"), limit=LimitSettings(), announcer=AnnouncerSettings()).watcher("road")
+    watcher = Road(road=RoadSettings(lang="en"), limit=LimitSettings(), announcer=AnnouncerSettings()).watcher(ORIGIN)
     events = list(watcher.close(StreamEnd("road", 3.0, [track(2)])))
     assert [type(event) for event in events] == [Announcement, Sighting], "the limit stays as it was"
 

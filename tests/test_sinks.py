@@ -197,4 +197,4 @@ def test_no_thread_is_left_where_one_sink_cannot_be_opened(tmp_path: Path) -> No
     with pytest.raises(SinkError, match=r"detections\.jsonl"):
         Sinks(["events", "detections"], [outlet(tmp_path)], Metrics())
     assert not [t for t in threading.enumerate() if t.name.startswith("sink")]
-    assert set(SINKS) == {"events", "detections", "video", "speech"}
+    assert set(SINKS) >= {"events", "detections", "video", "speech", "ledger"}

@@ -28,6 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--config", type=Path, metavar="FILE", help="settings as TOML; flags go before them")
     parser.add_argument("--task", help="what to look for (default: signs)")
+    parser.add_argument("--gallery", metavar="FILE", help="the enrolled brands, for --task logos (see wayside enrol)")
+    parser.add_argument("--profile", help="what counts as an exposure, for --task logos (default: one-second)")
     parser.add_argument("--lang", metavar="TAG", help="language of the driver, as de or pt-BR (default: the locale's)")
     parser.add_argument("--country", metavar="CODE", help="whose signs and units these are (default: DE)")
     parser.add_argument("--out", metavar="DIR", help="folder for events.jsonl, run.json and the rest (default: out)")
@@ -45,13 +47,13 @@ def run(args: argparse.Namespace) -> int:
     config = configured(args)
     record = watch(config, quiet=args.quiet)
     if not args.quiet:
-        print(summary(config, record))
+        print(told(config, record))
     return 128 + record.interrupted_by if record.interrupted_by else 0
 
 
 def configured(args: argparse.Namespace) -> Config:
     """Return the settings of the file, if there is one, with those of the command line put over them."""
-    config = read_config(args.config) if args.config else Config()
+    config = read_config(args.config, task=args.task)
     asked = {"video": args.video, "detections": args.detections, "speech": args.speak}
     sinks = dict.fromkeys((*config.output.sinks, *(name for name, is_asked in asked.items() if is_asked)))
     streams = tuple(StreamSettings(url=url) for url in args.sources) or config.stream
@@ -67,13 +69,14 @@ def configured(args: argparse.Namespace) -> Config:
             precision=args.precision,
         ),
         batch=_changed(config.batch, "batch", size=args.batch),
+        brands=_changed(config.brands, "brands", gallery=args.gallery, profile=args.profile),
         road=_changed(config.road, "road", lang=args.lang, country=args.country),
         output=_changed(config.output, "output", folder=args.out, sinks=tuple(sinks)),
         metrics=_changed(config.metrics, "metrics", port=args.metrics_port),
     )
 
 
-def summary(config: Config, record: Record) -> str:
+def told(config: Config, record: Record) -> str:
     """Return what a person wants to know in the end: what was seen, and where it is written."""
     lines = []
     for name, folder in config.folders.items():
@@ -81,8 +84,12 @@ def summary(config: Config, record: Record) -> str:
         lost = {"dropped": counts.dropped_total, "corrupt": counts.corrupt}
         told = [f"{counts.video_seconds:.1f} s", f"{counts.decoded} frames"]
         lines.append(f"{name}: {', '.join(told + [f'{number} {what}' for what, number in lost.items() if number])}")
-        seen = record.summaries[name].seen.most_common()
-        lines += [f"{count:>6} × {words}" for words, count in seen] or ["  no signs"]
+        summary = record.summaries[name]
+        for words, count in summary.seen.most_common():
+            spent = f"  {summary.seconds[words]:.1f} s" if words in summary.seconds else ""
+            lines.append(f"{count:>6} × {words}{spent}")
+        if not summary.seen:
+            lines.append("  nothing that counts")
         files = {sink: folder / FILES[sink] for sink in config.output.sinks if sink in FILES}
         lines += [f"  {sink:<10} {path}" for sink, path in {**files, "run": folder / "run.json"}.items()]
     lines.append(f"{record.frames_per_second:.1f} frames a second")

@@ -23,6 +23,7 @@ CAPTION_SECONDS = 4.0
 
 _CAPTIONS = 2  # at most at once: more hide the road
 
+
 class Kind(Enum):
     """What a sign does to the driver, and its colour on the frame: lighter than the sign's own, to be seen at night."""
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from detectors.labels import OTHER, SIGN_LABELS
 from detectors.picture import Image
@@ -17,6 +18,9 @@ from pipeline.road.language import Phrasebook, negotiate
 from pipeline.road.limit import LimitSettings, LimitState
 from pipeline.stages import StreamEnd, Tracked
 from pipeline.tracker import Track
+
+if TYPE_CHECKING:
+    from pipeline.tasks import Origin
 
 # The signs of the catalogue are as wide as high; seen from the side they are narrower. Gables and hoardings, which a
 # detector may take for them, are wider.
@@ -42,6 +46,8 @@ class Road:
     """What all streams share: the signs of the country, and the words for them."""
 
     labels = SIGN_LABELS
+    known_classes = OTHER
+    gallery = None
 
     def __init__(self, *, road: RoadSettings, limit: LimitSettings, announcer: AnnouncerSettings) -> None:
         """Raises ConfigError where the language or the country is unknown."""
@@ -54,7 +60,8 @@ class Road:
     def lang(self) -> str:
         return self.phrasebook.lang
 
-    def watcher(self, stream: str) -> Drive:
+    def watcher(self, origin: Origin) -> Drive:
+        stream = origin.info.name
         return Drive(
             stream,
             catalogue=self.catalogue,
@@ -66,10 +73,15 @@ class Road:
     def screen(self) -> Screen:
         return Screen(Display(self.catalogue, self.phrasebook))
 
-    def words(self, event: Sighting | OtherSign) -> str:
+    def words(self, event: Event) -> str | None:
         """Return what a seen sign means, in the driver's language."""
+        if not isinstance(event, Sighting | OtherSign):
+            return None
         meaning = self.catalogue.meaning(event.class_id)
         return (self.phrasebook.phrase(meaning) if meaning else self.phrasebook.interface("other_sign")).text
+
+    def settled(self, folder: Path) -> dict[str, object]:
+        return {}
 
     def about(self) -> dict[str, object]:
         """Return what a run's record should tell: the language, and how far its sentences can be trusted."""

@@ -9,24 +9,51 @@ from types import TracebackType
 from typing import Self
 
 from pipeline.errors import ConfigError, SinkError
-from pipeline.events import Event
 from pipeline.metrics import Metrics
 from pipeline.sinks.background import Background
 from pipeline.sinks.detection_log import DetectionLog
 from pipeline.sinks.event_log import EventLog
+from pipeline.sinks.kafka import open_kafka
+from pipeline.sinks.mqtt import open_mqtt
 from pipeline.sinks.sink import Outlet, Sink
 from pipeline.sinks.speech import Speech
 from pipeline.sinks.video import AnnotatedVideo
-from pipeline.stages import Tracked
+from pipeline.sinks.webhook import open_webhook
+from pipeline.stages import Item
 
-FILES = {"events": "events.jsonl", "detections": "detections.jsonl", "video": "annotated.mp4"}
+FILES = {
+    "events": "events.jsonl",
+    "detections": "detections.jsonl",
+    "video": "annotated.mp4",
+    "ledger": "ledger.sqlite",
+}
 """What a sink writes to the folder of its stream."""
+
+
+def _open_detections(outlet: Outlet) -> Sink:
+    path = outlet.folder / FILES["detections"]
+    if outlet.config.detector.task == "logos":
+        from pipeline.sinks.observation_log import ObservationLog
+
+        return ObservationLog(path, outlet.task.labels)
+    return DetectionLog(path, labels=outlet.task.labels, threshold=outlet.threshold)
+
+
+def _open_ledger(outlet: Outlet) -> Sink:
+    from pipeline.sinks.ledger import open_brand_ledger  # who watches a drive needs none of it
+
+    return open_brand_ledger(outlet)
+
 
 SINKS: Mapping[str, Callable[[Outlet], Sink]] = {
     "events": lambda o: EventLog(o.folder / FILES["events"]),
-    "detections": lambda o: DetectionLog(o.folder / FILES["detections"], labels=o.task.labels, threshold=o.threshold),
+    "detections": _open_detections,
     "video": lambda o: AnnotatedVideo(o.folder / FILES["video"], o.info, o.task.screen()),
+    "ledger": _open_ledger,
     "speech": lambda o: Speech(o.task.lang),
+    "webhook": open_webhook,
+    "mqtt": open_mqtt,
+    "kafka": open_kafka,
 }
 
 
@@ -48,8 +75,8 @@ class Sinks:
                     writers.append(writer)
             self._closing = opened.pop_all()
 
-    def write(self, item: Event | Tracked) -> None:
-        """Give an event or a frame to those sinks of its stream that take it; wait where one cannot keep up.
+    def write(self, item: Item) -> None:
+        """Give an item to those sinks of its stream that take it; wait where one cannot keep up.
 
         Raises what a sink has raised since: SinkError or StreamError.
         """
@@ -57,7 +84,10 @@ class Sinks:
             writer.write(item)
 
     def close(self) -> None:
-        """Close them all, also where one of them fails; its error is raised then."""
+        """Close them all, also where one of them fails; its error is raised then. They end side by side."""
+        for writers in self._writers.values():
+            for writer in writers:
+                writer.end()
         self._closing.close()
 
     def __enter__(self) -> Self:

@@ -25,6 +25,7 @@ class Background:
         self._metrics = metrics
         self._queue: queue.Queue[Any] = queue.Queue(_DEPTH)
         self._error: Exception | None = None
+        self._is_ending = False
         self._thread = threading.Thread(target=self._run, name=f"sink {name}", daemon=True)
         self._thread.start()
 
@@ -35,9 +36,15 @@ class Background:
         if isinstance(item, self._sink.takes):
             self._queue.put(item)
 
+    def end(self) -> None:
+        """Have what waits written and the sink closed, and do not wait for it."""
+        if not self._is_ending:
+            self._is_ending = True
+            self._queue.put(None)
+
     def close(self) -> None:
         """Write what waits and close the sink. Raises what the sink raised."""
-        self._queue.put(None)
+        self.end()
         self._thread.join()
         if self._error is not None:
             raise self._error

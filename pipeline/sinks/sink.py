@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from pipeline.config import Config
+from pipeline.metrics import Metrics
 from pipeline.tasks import Task
 from streams.frame import StreamInfo
 
@@ -28,9 +30,15 @@ class Sink(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outlet:
-    """One stream's way out: the folder of its files, what the stream is, the task, and the detector's threshold."""
+    """One stream's way out: the folder of its files, what the stream is, the task, and the detector's threshold.
+
+    media: what the stream's content is known by, the same in every run over it; "" where nothing is known
+    """
 
     folder: Path
     info: StreamInfo
     task: Task
     threshold: float
+    config: Config = field(default_factory=Config)
+    metrics: Metrics = field(default_factory=Metrics)
+    media: str = ""

@@ -1,0 +1,285 @@
+"""The task `logos`: from a broadcast's tracks to the account of its brands, and how it is shown."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import ceil, inf
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from detectors.gallery import Gallery
+from detectors.picture import Image
+from pipeline.brands.account import RunIdentity
+from pipeline.brands.chain import FILE, read_ledger
+from pipeline.brands.clarity import clarity
+from pipeline.brands.display import draw_brands
+from pipeline.brands.impressions import Clock
+from pipeline.brands.observation import Moment, Observations, ObservationsBuilder, Row
+from pipeline.brands.profiles import find_profile
+from pipeline.config import Config
+from pipeline.errors import ConfigError
+from pipeline.events import Event, Impression
+from pipeline.stages import StreamEnd, Tracked
+from pipeline.tracker import Track
+from streams.frame import Frame, StreamInfo
+
+if TYPE_CHECKING:
+    from pipeline.tasks import Origin
+
+SETTLE_SECONDS = 0.8
+"""So long a frame waits for it to be clear which of its tracks are real; what is not confirmed by then is none."""
+CLARITY_SECONDS = 0.2
+"""So long what was measured of a placement's sharpness and contrast holds for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """What was seen in a second of video; not an event that is written down, but what the account is made of.
+
+    run, clock: whose account it is, and its wall time
+    observations: None where there are no more frames
+    open: the impressions that are on screen after it, as if the stream broke off there; closed: that are over by it
+    ended: why nothing follows, None while something does
+    """
+
+    stream: str
+    run: RunIdentity
+    clock: Clock
+    observations: Observations | None
+    open: Sequence[Impression]
+    closed: Sequence[Impression]
+    ended: Literal["end", "truncated"] | None = None
+
+
+class Brands:
+    """What all streams share: the gallery, and the rules of what counts as an exposure."""
+
+    lang = "en"
+
+    def __init__(self, config: Config) -> None:
+        """Raises ConfigError where there is no gallery or no such profile, ModelError where it cannot be read."""
+        if config.brands.gallery is None:
+            raise ConfigError(
+                "--task logos needs --gallery FILE; `wayside enrol BRAND FILE... --gallery FILE` makes one"
+            )
+        self.gallery = Gallery.load(Path(config.brands.gallery), embedder_sha256=None)
+        if not self.gallery.brands:
+            raise ConfigError(f"{config.brands.gallery}: no brand is enrolled in it")
+        self.profile = find_profile(config.brands.profile)
+        self._config = config
+
+    @property
+    def labels(self) -> Sequence[str]:
+        return self.gallery.brands
+
+    @property
+    def known_classes(self) -> int:
+        return len(self.gallery.brands)
+
+    def watcher(self, origin: Origin) -> Broadcast:
+        run = RunIdentity(
+            stream=origin.info.name,
+            media=origin.media,
+            models=dict(origin.models),
+            gallery=self.gallery.sha256,
+            brands=self.gallery.brands,
+            profile=self.profile,
+            config=self._config_sha256(),
+        )
+        return Broadcast(origin.info, run=run)
+
+    def screen(self) -> Screen:
+        return Screen(self.gallery.brands)
+
+    def words(self, event: Event) -> str | None:
+        return event.brand if isinstance(event, Impression) else None
+
+    def about(self) -> dict[str, object]:
+        """Return what a run's record should tell: the gallery, and the rules."""
+        return {
+            "gallery": self.gallery.sha256,
+            "brands": list(self.gallery.brands),
+            "profile": self.profile.label,
+        }
+
+    def settled(self, folder: Path) -> dict[str, object]:
+        """Return the hash that the end of the account in a stream's folder can be proved by."""
+        if not (folder / FILE).is_file():
+            return {}
+        with read_ledger(folder) as connection:
+            records, head = connection.execute("SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1").fetchone()
+        return {"ledger": {"records": records, "head": head.hex()}}
+
+    def _config_sha256(self) -> str:
+        """Of the settings that have a say in what is found; where it is written and served has none."""
+        shown = self._config.shown()
+        deciding = {key: shown[key] for key in ("detector", "tracker")}
+        del deciding["detector"]["models"]  # whose hashes say it better than their folder
+        deciding["sample_every"] = shown["prefetch"]["sample_every"]
+        return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
+
+
+class Broadcast:
+    """One stream's watcher (see `stages.Watcher`): passive, fed frame by frame.
+
+    A track is believed after some frames, and then it was there from its first one on; a box that bridges a gap is real
+    where the brand is found again. So a frame is counted when all this is clear, at the latest after SETTLE_SECONDS.
+    """
+
+    def __init__(self, info: StreamInfo, *, run: RunIdentity) -> None:
+        self._stream = info.name
+        self._run, self._clock = run, _clock(info)
+        self._builder = ObservationsBuilder(info.time_base)
+        self._impressions = run.impressions(info.time_base, self._clock)
+        self._waiting: deque[_Seen] = deque()
+        self._brand_of: dict[int, int] = {}  # of tracks that were believed once, by their latest vote
+        self._alive: set[int] = set()
+        self._found_at: dict[int, float] = {}  # when tracks were last found
+        self._clarity: dict[int, tuple[float, tuple[int, int]]] = {}
+
+    def update(self, tracked: Tracked) -> Iterator[Impression | Observed]:
+        """Yield what is settled by now: a second's observations, and after them the impressions that are over."""
+        self._believe(tracked.ended)
+        if tracked.cut is not None:
+            self._alive = set()
+            yield from self._settle(lambda seen: True)
+        self._believe(track for track in tracked.tracks if track.state == "confirmed")
+        self._alive = {track.id for track in tracked.tracks}
+        now = tracked.frame.pts_seconds
+        self._found_at.update((track.id, now) for track in tracked.tracks if not track.is_bridged)
+        self._waiting.append(self._seen(tracked))
+        yield from self._settle(lambda seen: self._is_clear(seen) or now - seen.moment.pts_seconds > SETTLE_SECONDS)
+
+    def close(self, end: StreamEnd) -> Iterator[Impression | Observed]:
+        """Yield what is left."""
+        self._believe(end.ended)
+        self._alive = set()
+        yield from self._settle(lambda seen: True)
+        rest = self._builder.rest()
+        closed = [] if rest is None else self._impressions.update(rest)
+        ended: Literal["end", "truncated"] = "truncated" if end.is_cut_short else "end"
+        closed += self._impressions.finish(ended)
+        yield self._observed(rest, closed, ended=ended)
+        yield from closed
+
+    def _believe(self, tracks: Iterable[Track]) -> None:
+        self._brand_of.update((track.id, track.class_id) for track in tracks)
+
+    def _is_clear(self, seen: _Seen) -> bool:
+        return all(row.track not in self._alive or self._is_real(row, seen.moment) for row in seen.rows)
+
+    def _is_real(self, row: Row, moment: Moment) -> bool:
+        is_there = not row.is_bridged or self._found_at.get(row.track, -inf) > moment.pts_seconds
+        return is_there and row.track in self._brand_of
+
+    def _settle(self, is_settled: Callable[[_Seen], bool]) -> Iterator[Impression | Observed]:
+        while self._waiting and is_settled(self._waiting[0]):
+            seen = self._waiting.popleft()
+            rows = [
+                replace(row, brand=self._brand_of[row.track]) for row in seen.rows if self._is_real(row, seen.moment)
+            ]
+            full = self._builder.add(
+                seen.moment,
+                rows,
+                is_cut=seen.cut == "shot",
+                is_jump=seen.cut == "jump",
+                was_scanned=seen.was_scanned,
+            )
+            if full is not None:
+                yield from self._account(full)
+        if not self._waiting:  # ids are never used again
+            self._brand_of = {track: brand for track, brand in self._brand_of.items() if track in self._alive}
+            self._found_at = {track: at for track, at in self._found_at.items() if track in self._alive}
+            self._clarity = {track: known for track, known in self._clarity.items() if track in self._alive}
+
+    def _account(self, observations: Observations) -> Iterator[Impression | Observed]:
+        closed = self._impressions.update(observations)
+        yield self._observed(observations, closed)
+        yield from closed
+
+    def _observed(
+        self,
+        observations: Observations | None,
+        closed: Sequence[Impression],
+        *,
+        ended: Literal["end", "truncated"] | None = None,
+    ) -> Observed:
+        return Observed(
+            stream=self._stream,
+            run=self._run,
+            clock=self._clock,
+            observations=observations,
+            open=self._impressions.open(),
+            closed=closed,
+            ended=ended,
+        )
+
+    def _seen(self, tracked: Tracked) -> _Seen:
+        frame = tracked.frame
+        moment = Moment(frame.index, frame.pts_seconds, frame.duration_seconds, frame.size_wh)
+        rows = [self._row(frame, track) for track in tracked.tracks]
+        return _Seen(moment, rows, tracked.cut, tracked.was_scanned)
+
+    def _row(self, frame: Frame, track: Track) -> Row:
+        at, known = self._clarity.get(track.id, (-inf, (0, 0)))
+        if not track.is_bridged and frame.pts_seconds - at >= CLARITY_SECONDS:
+            known = _clarity_of(frame, track.xyxy)
+            self._clarity[track.id] = (frame.pts_seconds, known)
+        sharpness, contrast = known
+        score = track.score if track.detection_score is None else track.detection_score
+        return Row(
+            brand=track.class_id,
+            track=track.id,
+            xyxy=track.xyxy,
+            score=score,
+            sharpness=sharpness,
+            contrast=contrast,
+            is_bridged=track.is_bridged,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A frame that waits, without its pixels, with a row for each of its tracks, believed or not."""
+
+    moment: Moment
+    rows: Sequence[Row]
+    cut: Literal["shot", "jump"] | None
+    was_scanned: bool
+
+
+def _clarity_of(frame: Frame, xyxy: tuple[float, float, float, float]) -> tuple[int, int]:
+    width, height = frame.size_wh
+    x1, y1 = max(0, int(xyxy[0])), max(0, int(xyxy[1]))
+    x2, y2 = min(width, ceil(xyxy[2])), min(height, ceil(xyxy[3]))
+    if x2 - x1 < 2 or y2 - y1 < 2:
+        return 0, 0
+    return clarity(frame.patch(x1, y1, x2, y2))
+
+
+def _clock(info: StreamInfo) -> Clock:
+    if info.started_at is None:
+        return Clock()
+    return Clock(info.started_at, "container")
+
+
+class Screen:
+    """Draws one stream's frames: it remembers of the account each brand's seconds."""
+
+    def __init__(self, brands: Sequence[str]) -> None:
+        self._brands = brands
+        self._seconds: dict[int, float] = {}
+
+    def take(self, event: Event) -> None:
+        """Nothing: what is drawn are the tracks, as they are seen."""
+
+    def draw(self, tracked: Tracked) -> Image:
+        """Return the frame with everything drawn on it, RGB uint8 (H, W, 3)."""
+        shown = [track for track in tracked.tracks if track.state == "confirmed"]
+        for brand in {track.class_id for track in shown if not track.is_bridged}:
+            self._seconds[brand] = self._seconds.get(brand, 0.0) + tracked.frame.duration_seconds
+        return draw_brands(tracked.frame.rgb(), tracked.tracks, self._brands, self._seconds)

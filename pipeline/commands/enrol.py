@@ -1,0 +1,85 @@
+"""`wayside enrol`: takes up a brand into a gallery, by artwork, by places in photographs, by icons, by words."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from tqdm import tqdm
+
+from detectors.errors import DataError
+from detectors.gallery import Gallery, embed
+from detectors.rendering import Likeness, icon, read_likeness
+from pipeline.errors import ConfigError, SinkError
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("brand", metavar="BRAND", help="its name, as it is to stand in the account")
+    parser.add_argument(
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="artwork (SVG, PNG, JPEG, WebP), a crop, or a place in a photograph: photo.jpg@x1,y1,x2,y2",
+    )
+    parser.add_argument("--gallery", type=Path, required=True, metavar="FILE", help="made where it is not there")
+    parser.add_argument("--icon", action="append", default=[], metavar="NAME", help="artwork of simple-icons-pack")
+    parser.add_argument("--text", action="append", default=[], metavar="WORDS", help="a word mark, to be read")
+    parser.add_argument("--models", type=Path, metavar="DIR", help="folder of your own weights (default: the shipped)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or torch (default: auto)")
+    parser.add_argument("--precision", default="auto", help="auto, f32 or bf16 (default: auto)")
+
+
+def run(args: argparse.Namespace) -> int:
+    if not (args.files or args.icon or args.text):
+        raise ConfigError(f"nothing to know {args.brand!r} by: give a FILE, --icon or --text")
+    try:
+        likenesses: list[Likeness] = [read_likeness(word) for word in args.files] + [icon(name) for name in args.icon]
+    except DataError as error:
+        raise ConfigError(str(error)) from error
+    old = Gallery.load(args.gallery, embedder_sha256=None) if args.gallery.exists() else Gallery()
+    new = old.with_texts(args.brand, args.text)
+    if likenesses:
+        from detectors.embedder import load_embedder
+
+        embedder = load_embedder(args.models, args.device, args.precision)
+        if old.exemplars and old.embedder_sha256 != embedder.sha256:
+            Gallery.load(args.gallery, embedder_sha256=embedder.sha256)  # which says what to do
+        quiet = args.quiet or not sys.stderr.isatty()
+        bar = tqdm(likenesses, desc="enrol", unit="exemplar", disable=quiet)
+        exemplars = [embed(args.brand, likeness, embedder) for likeness in bar]
+        new = new.with_exemplars(exemplars, embedder_sha256=embedder.sha256)
+    if new is not old:
+        save(new, args.gallery)
+    if not args.quiet:
+        print(_summary(args, old, new))
+        if args.text and find_spec("rapidocr") is None:
+            print("words are read where the extra is installed: pip install 'wayside[text]'", file=sys.stderr)
+    return 0
+
+
+def save(gallery: Gallery, path: Path) -> None:
+    """Write a gallery. Raises SinkError where it cannot be."""
+    try:
+        gallery.save(path)
+    except OSError as error:
+        raise SinkError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def _summary(args: argparse.Namespace, old: Gallery, new: Gallery) -> str:
+    """What is new, in a line, and where it is."""
+    mine = [e for e in new.exemplars if e.brand == args.brand]
+    added = len(new.exemplars) - len(old.exemplars)
+    words = len(new.texts.get(args.brand, ())) - len(old.texts.get(args.brand, ()))
+    what = [counted(added, "exemplar"), counted(words, "word mark")]
+    told = " and ".join(w for w, n in zip(what, (added, words), strict=True) if n) or "nothing that it did not have"
+    lines = [f"{args.brand}: {told} added, {counted(sum(len(e.embeddings) for e in mine), 'view')} in all"]
+    if old.threshold is not None and new.threshold is None:
+        lines.append("its threshold was measured without them: `wayside gallery check --set` measures it anew")
+    lines.append(f"{args.gallery}: {counted(len(new.brands), 'brand')}, {counted(len(new.exemplars), 'exemplar')}")
+    return "\n".join(lines)
+
+
+def counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
