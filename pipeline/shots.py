@@ -31,7 +31,7 @@ _PIECES = 3, 5  # rows by columns
 _LIKE, _SAME = 0.8, 0.95  # correlations from which on a piece is found again, and is as it was
 _FEW_LIKE, _FEW_LIKE_MORE = 0.36, 0.4  # a share of fewer is a cut; plus so much times the difference
 _FEW_SAME = 0.2  # and a share of fewer, since what a board that changes leaves beside it is as it was; unless
-_NEARLY_NONE = 0.32  # fewer than that are like anything: a horizon's edge is the same everywhere
+_NEARLY_NONE = 0.25  # fewer than that are like anything: a horizon's edge is the same everywhere
 _BLACK = 32  # up to here a row or column is a black bar
 
 
