@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import weights
+from detectors.alignment import align, template
 from detectors.boxes import suppress
 from detectors.detections import Detections
 from detectors.embedder import load_embedder
@@ -21,16 +22,25 @@ from detectors.errors import ModelError
 from detectors.gallery import Gallery
 from detectors.geometry import CROP_SCALE, crop_areas, decode_boxes, on_pixels
 from detectors.picture import Image, Picture, as_picture
+from detectors.rendering import views
 from detectors.scanner import Scanner
 from detectors.verifier import crop
 
 Floats = NDArray[np.float32]
 Owners = NDArray[np.int64]
 
-SQUEEZES = (1.0, 2.0, 4.0)
+SQUEEZES = (1.0, 2.0, 4.0, 8.0)
 """How many times narrower the scanned levels are made, so that word marks are about square there."""
 PLACES = 3
 """How many times `proposals` are scanned for: an arena shows that many more places like a logo than a street signs."""
+CHECKED_FROM = 0.2
+"""Score of the embedding alone below which nothing is laid over a place."""
+MOST_CHECKED = 20
+"""Places a picture on which likenesses are laid, at the most; each takes 2 ms."""
+TRIED = 3
+"""Likenesses laid over a place."""
+FIT_WEIGHT, USUAL_FIT = 8.0, 0.7
+"""What a correlation is worth beside the embedding's logit, and which is worth nothing (NOTES.md, "laid over")."""
 LEAST_SCORE = 0.01
 LEAST_SIDE = 4
 
@@ -76,6 +86,7 @@ class LogoDetector:
             squeezes=SQUEEZES,
         )
         self.gallery = gallery
+        self._templates = Templates(gallery, self._embed.window)
         self.labels: Sequence[str] = gallery.brands
         self.threshold = self._embed.threshold if gallery.threshold is None else gallery.threshold
         self.hashes = {model.name: model.sha256, "logos-embedder.safetensors": self._embed.sha256}
@@ -84,18 +95,51 @@ class LogoDetector:
         return [boxes for boxes, _ in self._scan(pictures)]
 
     def verify(self, pictures: Sequence[Picture], proposals: Sequence[Floats]) -> list[Detections]:
-        """Embed each proposal as it is and as the scanner's network places it anew; the nearer of the two counts."""
-        owner = np.repeat(np.arange(len(pictures)), [len(p) for p in proposals])
-        rough = np.concatenate([np.zeros((0, 4), np.float32), *proposals]).astype(np.float32)
-        if not len(rough) or not len(self.gallery.owner):
+        """Name each proposal by the gallery, and lay the likenesses that are nearest over it.
+
+        Where the best one fits is the box; how well it fits there and how near the embeddings before and after lie to
+        the brand make one score.
+        """
+        if not len(self.gallery.owner):
             return [Detections.empty()] * len(pictures)
+        owner = np.repeat(np.arange(len(pictures)), [len(p) for p in proposals])
+        boxes = np.concatenate([np.zeros((0, 4), np.float32), *proposals]).astype(np.float32)
+        owner, boxes, embeddings = self._likely(pictures, owner, boxes)
+        nearest = np.argsort(-(embeddings @ self.gallery.vectors.T), axis=1, kind="stable")[:, :TRIED]
+        fits = np.zeros(len(boxes), np.float32)
+        rows = np.zeros(len(boxes), np.int64)
+        laid = boxes.copy()
+        for i, box in enumerate(boxes):
+            tried = [self._templates.of(row) for row in nearest[i]]
+            laid[i], fits[i], best = align(pictures[owner[i]], box, tried)
+            rows[i] = nearest[i, best]
+        brand = self.gallery.owner[rows]
+        after = self._embedded(pictures, owner, laid)
+        logits = (self._logit(embeddings, brand) + self._logit(after, brand)) / 2 + FIT_WEIGHT * (fits - USUAL_FIT)
+        score = (1 / (1 + np.exp(-logits))).astype(np.float32)
+        columns = laid, score, brand, after
+        return [settled(p.size_wh, *(column[owner == i] for column in columns)) for i, p in enumerate(pictures)]
+
+    def _likely(self, pictures: Sequence[Picture], owner: Owners, rough: Floats) -> tuple[Owners, Floats, Floats]:
+        """The proposals that may be of a brand, as they are or as the scanner's network places them anew, the nearer.
+
+        Returns owner (N,), boxes (N, 4) and embeddings (N, D), MOST_CHECKED a picture at the most.
+        """
         boxes = np.stack([rough, self._placed(pictures, owner, rough)], axis=1)
         embeddings = self._embedded(pictures, np.repeat(owner, 2), boxes.reshape(-1, 4))
-        brand, similarity = self.gallery.match(embeddings)
-        score = self._embed.score(similarity, embeddings)
-        best = np.arange(len(rough)) * 2 + score.reshape(-1, 2).argmax(axis=1)
-        named = boxes.reshape(-1, 4)[best], score[best], brand[best], embeddings[best]
-        return [settled(p.size_wh, *(column[owner == i] for column in named)) for i, p in enumerate(pictures)]
+        score = self._embed.score(self.gallery.match(embeddings)[1], embeddings).reshape(-1, 2)
+        nearer = np.arange(len(rough)) * 2 + score.argmax(axis=1)
+        best = score.max(axis=1)
+        order = np.argsort(-best, kind="stable")
+        order = order[best[order] >= CHECKED_FROM]
+        kept = np.concatenate([order[owner[order] == i][:MOST_CHECKED] for i in range(len(pictures))])
+        return owner[kept], boxes.reshape(-1, 4)[nearer[kept]], embeddings[nearer[kept]]
+
+    def _logit(self, embeddings: Floats, brand: NDArray[np.int64]) -> Floats:
+        """What the similarity of embeddings (N, D) to a brand each is worth, as the logit of a score (N,)."""
+        similarity = self.gallery.similarities(embeddings)[np.arange(len(brand)), brand]
+        score = np.clip(self._embed.score(similarity, embeddings).astype(np.float64), 1e-9, 1 - 1e-9)
+        return np.asarray(np.log(score / (1 - score)), np.float32)
 
     def __call__(self, images: Sequence[Image | Picture]) -> list[Detections]:
         pictures = [as_picture(image) for image in images]
@@ -104,14 +148,35 @@ class LogoDetector:
     def _placed(self, pictures: Sequence[Picture], owner: Owners, boxes: Floats) -> Floats:
         """The boxes (N, 4) as the scanner's network tells them from a window around each."""
         areas = on_pixels(window_areas(boxes))
+        if not len(areas):
+            return boxes
         crops = [crop(pictures[o], area, self._window) for o, area in zip(owner, areas, strict=True)]
         return decode_boxes(self._engine(np.stack(crops))[:, 1:, 0, 0], areas)
 
     def _embedded(self, pictures: Sequence[Picture], owner: Owners, boxes: Floats) -> Floats:
         areas = on_pixels(crop_areas(boxes))
-        return self._embed(
-            np.stack([crop(pictures[o], area, self._embed.window) for o, area in zip(owner, areas, strict=True)])
-        )
+        side = self._embed.window
+        crops = [crop(pictures[o], area, side) for o, area in zip(owner, areas, strict=True)]
+        return self._embed(np.stack(crops) if crops else np.zeros((0, side, side, 3), np.uint8))
+
+
+class Templates:
+    """What is laid over places: a template for each vector of a gallery, drawn when it is first wanted."""
+
+    def __init__(self, gallery: Gallery, window: int) -> None:
+        self._gallery, self._window = gallery, window
+        counts = [len(e.embeddings) for e in gallery.exemplars]
+        self._exemplar = np.repeat(np.arange(len(counts)), counts)
+        self._first = np.cumsum([0, *counts])
+        self._drawn: dict[int, list[Floats]] = {}
+
+    def of(self, row: int) -> Floats:
+        """The template of a row of `Gallery.vectors`."""
+        number = int(self._exemplar[row])
+        if number not in self._drawn:
+            seen = views(self._gallery.exemplars[number].likeness, self._window)
+            self._drawn[number] = [template(view) for view in seen]
+        return self._drawn[number][row - self._first[number]]
 
 
 def window_areas(boxes: Floats) -> Floats:

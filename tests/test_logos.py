@@ -10,15 +10,17 @@ import numpy as np
 import pytest
 
 from detectors import weights
+from detectors.alignment import align, template
 from detectors.boxes import iou
 from detectors.detector import open_detector
 from detectors.embedder import load_embedder
 from detectors.errors import ModelError
-from detectors.gallery import Exemplar, Gallery
+from detectors.gallery import Exemplar, Gallery, embed
 from detectors.geometry import crop_areas, decode_boxes, encode_boxes, on_pixels
 from detectors.logos import window_areas
 from detectors.nets import Architecture, Conv
 from detectors.picture import ArrayPicture
+from detectors.rendering import Likeness
 from detectors.verifier import crop
 
 PLAIN = Architecture((Conv(3, 12, 8, 8), Conv(12, 48, 8, relu=False)), window=64, pool_after=1)
@@ -56,9 +58,8 @@ def arena(box: np.ndarray = BOX, *, is_mirrored: bool = False) -> ArrayPicture:
 
 def gallery_of(folder: Path, picture: ArrayPicture) -> Gallery:
     embedder = load_embedder(folder)
-    seen = crop(picture, on_pixels(crop_areas(BOX))[0], embedder.window)
-    exemplar = Exemplar("Arrow & Co", "photo", "arrow.png", b"", embedder(seen[None]))
-    return Gallery([exemplar], embedder_sha256=embedder.sha256)
+    seen = Likeness("photo", "arrow.png", crop(picture, on_pixels(crop_areas(BOX))[0], 128))
+    return Gallery([embed("Arrow & Co", seen, embedder)], embedder_sha256=embedder.sha256)
 
 
 def test_an_enrolled_logo_is_found_where_it_stands_now():
@@ -113,6 +114,17 @@ def test_windows_are_of_the_nearest_squeeze_and_hold_their_box(sides):
     box = np.array([[10, 20, 10 + sides[0], 20 + sides[1]]], np.float32)
     areas = window_areas(box)
     assert areas[0, 2] / areas[0, 3] == pytest.approx(
-        min((1, 2, 4), key=lambda s: abs(np.log2(sides[0] / sides[1] / s)))
+        min((1, 2, 4, 8), key=lambda s: abs(np.log2(sides[0] / sides[1] / s)))
     )
     assert decode_boxes(encode_boxes(box, areas), areas) == pytest.approx(box, abs=1e-3)
+
+
+@pytest.mark.parametrize("off", [(0, 0, 0, 0), (12, -5, 12, -5), (-10, -6, 14, 8), (10, 0, -12, 0)])
+def test_a_likeness_is_laid_where_it_fits(off):
+    picture = arena()
+    wanted = template(crop(picture, on_pixels(crop_areas(BOX))[0], 64))
+    other = template(crop(arena(is_mirrored=True), on_pixels(crop_areas(BOX))[0], 64))
+    laid, fit, which = align(picture, BOX[0] + np.array(off, np.float32), [other, wanted])
+    assert which == 1
+    assert fit > 0.8
+    assert iou(laid[None], BOX)[0, 0] > 0.75
