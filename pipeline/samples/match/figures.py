@@ -220,17 +220,26 @@ def _shirt_mask(width: int, height: int) -> NDArray[np.uint8]:
 
 
 def _lit(image: Image, mask: Image, seed: int, *, shrink: int = 2) -> Sprite:
-    """Round a flat figure by light from the upper left and by folds."""
-    height, width = mask.shape
-    depth = cv2.GaussianBlur(mask, (0, 0), height / 50).astype(np.float32) / 255
-    slope_x, slope_y = cv2.Sobel(depth, cv2.CV_32F, 1, 0, ksize=5), cv2.Sobel(depth, cv2.CV_32F, 0, 1, ksize=5)
-    light = 0.98 + 0.16 * np.clip((slope_x + slope_y) * height / 900, -1.5, 1.5)
-    light *= 1 + 0.05 * noise(np.random.default_rng(seed), height, width, slope=1.2)
-    painted = premultiplied(image.astype(np.float32) * light[..., None], mask / 255)
-    if shrink > 1:
-        size = width // shrink, height // shrink
-        painted = np.asarray(cv2.resize(painted, size, interpolation=cv2.INTER_AREA), np.uint8)
-    return Sprite.of(painted)
+    """Round a flat figure, RGB and black around it, by light from the upper left and by folds."""
+    size = mask.shape[1] // shrink, mask.shape[0] // shrink
+    flat = np.asarray(cv2.resize(np.dstack([image, mask]), size, interpolation=cv2.INTER_AREA), np.float32)
+    width, height = size
+    # The depth is soft: a quarter of the size is enough for it, and blurs sixteen times as fast.
+    coarse = cv2.resize(flat[..., 3], (width // 4, height // 4), interpolation=cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(coarse, (0, 0), height / 200)
+    depth = cv2.resize(soft, size, interpolation=cv2.INTER_CUBIC) / 255
+    slope = cv2.Sobel(depth, cv2.CV_32F, 1, 0, ksize=3) + cv2.Sobel(depth, cv2.CV_32F, 0, 1, ksize=3)
+    light = 0.98 + 0.16 * np.clip(slope * height / 28, -1.5, 1.5)
+    folds = np.roll(_folds(), (37 * seed, 91 * seed), axis=(0, 1))
+    tiled = np.tile(folds, (-(-height // folds.shape[0]), -(-width // folds.shape[1])))[:height, :width]
+    # The colours are multiplied by alpha already: around the figure there was black.
+    flat[..., :3] = np.minimum(flat[..., :3] * (light * (1 + 0.05 * tiled))[..., None], flat[..., 3:])
+    return Sprite.of(np.rint(np.clip(flat, 0, 255)).astype(np.uint8))
+
+
+@lru_cache(maxsize=1)
+def _folds() -> NDArray[np.float32]:
+    return noise(np.random.default_rng(7), 512, 512, slope=1.2)
 
 
 def _premultiply(image: Image) -> Image:
