@@ -5,14 +5,51 @@ import socket
 import subprocess
 import threading
 import urllib.request
+from dataclasses import replace
 
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.errors import ConfigError
-from pipeline.metrics import FrameCounts, Metrics
+from pipeline.events import Impression
+from pipeline.metrics import BRAND_LABELS, FrameCounts, Metrics
 from tests.test_events import ANNOUNCEMENT, LIMIT, OTHER, SIGHTING
+
+IMPRESSION = Impression(
+    stream="front",
+    id="1",
+    brand="Nordlys",
+    start_pts=25,
+    end_pts=100,
+    time_base="1/25",
+    start_seconds=1.0,
+    end_seconds=4.0,
+    on_screen_seconds=2.5,
+    bridged_seconds=0.5,
+    start_at=None,
+    end_at=None,
+    clock_method="none",
+    clock_error_seconds=None,
+    mean_share=0.01,
+    peak_share=0.02,
+    position=5,
+    position_shares=(0.0,) * 4 + (1.0,) + (0.0,) * 4,
+    placements_mean=1.0,
+    placements_peak=1,
+    other_brands_mean=0.0,
+    solus_seconds=2.5,
+    sharpness=0.5,
+    contrast=0.5,
+    height_px=40,
+    score_mean=0.9,
+    score_peak=0.95,
+    best_xyxy=(0.0, 0.0, 10.0, 10.0),
+    best_seconds=2.0,
+    closed_by="left",
+    profile="one-second 1",
+    run="r",
+)
 
 PARTS = ("processed", "dropped", "sampled_out", "corrupt")
 
@@ -38,8 +75,15 @@ def filled() -> Metrics:
     metrics.latency.observe(0.2)
     metrics.written.labels("events").inc()
     metrics.sink_errors.labels("video").inc()
-    for event in (SIGHTING, OTHER, ANNOUNCEMENT, LIMIT):
+    for event in (SIGHTING, OTHER, ANNOUNCEMENT, LIMIT, IMPRESSION):
         metrics.event(event)
+    metrics.open_exposures.labels("front").set(1)
+    metrics.ledger_rows.labels("front").inc()
+    metrics.evidence_bytes.labels("front").inc(40_000)
+    for gauge in (metrics.spool_events, metrics.spool_bytes, metrics.spool_limit_bytes):
+        gauge.labels("front", "webhook").set(1)
+    for counter in (metrics.events_delivered, metrics.delivery_failures, metrics.dead_letters, metrics.events_lost):
+        counter.labels("front", "webhook").inc()
     with metrics.stages("decode"):
         pass
     return metrics
@@ -114,8 +158,24 @@ def test_names_follow_the_rules() -> None:
             assert not sample.name.endswith("_created"), "they double the series"
             assert sample.labels.keys() <= {
                 *("stream", "result", "reason", "stage", "sink", "meaning", "file", "sha256", "lib", "version", "le"),
-                *("implementation", "major", "minor", "patchlevel"),
+                *("brand", "implementation", "major", "minor", "patchlevel"),
             }, f"a label of {sample.name} may have no bounds"
+
+
+def test_brands_have_labels_of_their_own_up_to_a_bound() -> None:
+    metrics, many = Metrics(), BRAND_LABELS + 50
+    for _ in range(2):
+        for number in range(many):
+            metrics.event(replace(IMPRESSION, brand=f"Brand {number}"))
+
+    def told(metric: str, brand: str) -> float | None:
+        return metrics.registry.get_sample_value(metric, {"stream": "front", "brand": brand})
+
+    assert told("wayside_impressions_total", "Brand 0") == 2
+    assert told("wayside_exposure_seconds_total", "Brand 0") == 5.0
+    assert told("wayside_impressions_total", f"Brand {BRAND_LABELS}") is None
+    assert told("wayside_impressions_total", "other") == 100, "none is lost"
+    assert told("wayside_exposure_seconds_total", "other") == 250.0
 
 
 def test_promtool_finds_nothing_to_say() -> None:
