@@ -176,7 +176,7 @@ class Templates:
         if number not in self._drawn:
             seen = views(self._gallery.exemplars[number].likeness, self._window)
             self._drawn[number] = [template(view) for view in seen]
-        return self._drawn[number][row - self._first[number]]
+        return np.asarray(self._drawn[number][row - self._first[number]], np.float32)
 
 
 def window_areas(boxes: Floats) -> Floats:
