@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("streams", "detectors", "pipeline")
 FORBIDDEN = {"streams": {"detectors", "pipeline"}, "detectors": {"streams", "pipeline"}, "pipeline": set[str]()}
 
-OPTIONAL = ("gi", "onnxruntime", "ray", "nncf", "rapidocr")
+OPTIONAL = ("gi", "onnxruntime", "ray", "nncf", "rapidocr", "confluent_kafka", "paho")
 """Not everybody has them: one file each knows them."""
 
 HOMES = {
