@@ -1,36 +1,47 @@
-"""What to expect of a gallery: its brands seen as a camera sees them, and what is none of them, all matched as in use.
+"""What to expect of a gallery: its brands seen as a camera sees them, and what is none of them, verified as in use.
 
-Every brand is seen small, warped, dimmed, blurred and compressed; a photograph is compared with the brand's other
-exemplars where there are some. False alarms come from strangers: logos given that are not enrolled, each enrolled
-brand while it is taken out, and places without any logo. What comes out is rosier than life where a brand is shown in
-a way that no exemplar shows. Knows nothing of videos.
+Every brand is seen small, warped, dimmed, blurred and compressed, and goes through the detector's own verification:
+only the scan is left out. A view of a photograph is verified without it where the brand has other exemplars. False
+alarms come from strangers: logos given that are not enrolled, and each enrolled brand while it is taken out; and from
+places without any logo. What comes out is rosier than life where a brand is shown as no exemplar shows it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from detectors.embedder import Embedder
+from detectors.detector import Detector
 from detectors.errors import ModelError
 from detectors.gallery import Exemplar, Gallery
 from detectors.geometry import CROP_SCALE
-from detectors.picture import Image
+from detectors.picture import ArrayPicture, Image
 from detectors.rendering import LUMA, commonest, without_ground
 from detectors.training.data import Photo
 from detectors.training.icons import Artwork, Camera, Looks
 
 Floats = NDArray[np.float32]
+Ids = NDArray[np.int64]
+Open = Callable[[Gallery], Detector]
+"""Makes the detector of a gallery."""
+
 LOOKS = Looks(px=(16.0, 64.0), free=0.5, shift=0.1, scale=0.25, rare=0.08)
 """16 to 64 px, half of the drawn logos in other colours, boxes a little off, some on cloth or LED."""
-PLACES = 600
+SIDE = 80
+"""Pixels of a view, which the detector sees as a picture with one place in it."""
+PLACES = 400
+FOLDS = 4
+"""Parts in which brands are taken out in turn, and photographs: a detector each."""
+ALIKE = 0.9
+"""Similarity of two brands' exemplars from which they are look-alikes: neither is a stranger to the other."""
 LEAST_CONFUSED = 0.02
 """Share of a brand's views under another's name from which the two are look-alikes."""
 MOST_PAIRS = 20
+BATCH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +70,10 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class LookAlikes:
-    """score: of the one's nearest view as the other's; confused_share: of the views of one under the other's name"""
+    """similarity: of their nearest exemplars; confused_share: of the views of one under the other's name."""
 
     brands: tuple[str, str]
-    score: float
+    similarity: float
     confused_share: float
 
 
@@ -81,7 +92,7 @@ class Report:
 
 def rehearse(
     gallery: Gallery,
-    embedder: Embedder,
+    open_with: Open,
     *,
     backgrounds: Sequence[Image],
     strangers: Mapping[str, NDArray[np.uint8]],
@@ -92,7 +103,7 @@ def rehearse(
 ) -> Report:
     """Rehearse a gallery.
 
-    backgrounds: pictures without logos; strangers: artwork, RGBA, of logos that nobody enrols
+    backgrounds: pictures without logos; strangers: artwork, RGBA, of logos; those with an enrolled name are left out
     views: of each brand; false_alarms: share of strangers that may be taken for a brand, which sets the threshold.
     Raises ModelError where no brand has a picture.
     """
@@ -100,74 +111,75 @@ def rehearse(
         raise ModelError("no brand of the gallery has a picture; words alone cannot be rehearsed")
     rng = np.random.default_rng(seed)
     camera = Camera([Photo(str(i), image) for i, image in enumerate(backgrounds)], [], LOOKS)
-    seen: list[Floats] = []
-    owner: list[int] = []
-    for brand, own in tqdm(list(_by_brand(gallery).items()), desc="rehearse", unit="brand", disable=quiet):
-        shows = [exemplar for exemplar, _ in own]
-        made = [_view(shows[k % len(shows)], embedder.window, camera, rng) for k in range(views)]
-        vectors = embedder(np.stack(made))
-        near = gallery.similarities(vectors)
-        for k, (exemplar, rows) in enumerate(own):
-            others = np.concatenate([r for e, r in own if e is not exemplar] or [rows])
-            if exemplar.kind == "photo" and len(own) > 1:  # else it would be compared with itself
-                near[k :: len(own), brand] = (vectors[k :: len(own)] @ gallery.vectors[others].T).max(axis=1)
-        seen.append(embedder.score(near, vectors))
-        owner += [brand] * views
-    score, truth = np.concatenate(seen), np.array(owner)
-    row = np.arange(len(truth))
+    own = {i: [e for e in gallery.exemplars if e.brand == b] for i, b in enumerate(gallery.brands)}
+    own = {i: exemplars for i, exemplars in own.items() if exemplars}
+    truth = np.repeat(np.array(list(own)), views)
+    shown = [own[i][k % len(own[i])] for i in own for k in range(views)]
+    alike = _similarities(gallery) >= ALIKE
+    plain = gallery.with_threshold(None)
 
-    apart = score.copy()  # each brand while it is taken out
-    apart[row, truth] = 0
-    odd = [
-        camera.view(drawn(name, rgba), embedder.window, rng) for name, rgba in strangers.items() for _ in range(views)
-    ]
-    foreign = np.concatenate([apart.max(axis=1), _best(odd, gallery, embedder)])
-    places = _best(
-        [camera.board((embedder.window, embedder.window), rng).astype(np.uint8) for _ in range(PLACES)],
-        gallery,
-        embedder,
-    )
-    found, best = score.argmax(axis=1), score.max(axis=1)
+    with tqdm(desc="rehearse", unit="view", total=4 * len(shown), disable=quiet) as bar:
+        made = []
+        for exemplar in shown:
+            made.append(_view(exemplar, camera, rng))
+            bar.update()
+        whole = open_with(plain)
+        found, score = _named(whole, made, bar)
+        # A photograph is not compared with itself.
+        copies = np.array([e.kind == "photo" and len(own[i]) > 1 for e, i in zip(shown, truth, strict=True)])
+        for fold in range(FOLDS):
+            mine = np.flatnonzero(copies & (_place(shown, own) % FOLDS == fold))
+            if len(mine):
+                out = {id(e) for es in own.values() if len(es) > 1 for e in es[fold::FOLDS] if e.kind == "photo"}
+                some = _with_only(gallery, [e for e in gallery.exemplars if id(e) not in out])
+                found[mine], score[mine] = _named(open_with(some), [made[i] for i in mine], bar)
+        # Each brand is a stranger to the others.
+        foreign: list[Floats] = []
+        order = np.array(list(own))
+        for fold in range(min(FOLDS, len(order)) if len(order) > 1 else 0):
+            out_brands = set(order[fold::FOLDS].tolist())
+            some = _with_only(
+                gallery, [e for e in gallery.exemplars if gallery.brands.index(e.brand) not in out_brands]
+            )
+            mine = np.flatnonzero(np.isin(truth, list(out_brands)))
+            names, told = _named(open_with(some), [made[i] for i in mine], bar)
+            foreign.append(np.where(alike[truth[mine], names] & (names >= 0), 0, told).astype(np.float32))
+        others = {name: rgba for name, rgba in strangers.items() if name not in gallery.brands}
+        odd = [camera.view(drawn(name, rgba), SIDE, rng) for name, rgba in others.items() for _ in range(views)]
+        foreign.append(_named(whole, odd, bar)[1])
+        empty = [camera.board((SIDE, SIDE), rng).astype(np.uint8) for _ in range(PLACES)]
+        places = _named(whole, empty, bar)[1]
 
-    def rates(threshold: float) -> Rates:
-        is_told = best >= threshold
-        return Rates(
-            threshold,
-            _share(is_told & (found == truth)),
-            _share(is_told & (found != truth)),
-            _share(foreign >= threshold),
-            _share(places >= threshold),
-        )
-
-    threshold = _threshold(foreign, false_alarms)
-    told = []
+    stranger = np.concatenate(foreign)
+    threshold = _threshold(stranger, false_alarms)
     confused = np.zeros((len(gallery.brands),) * 2)
-    for brand, own in _by_brand(gallery).items():
-        mine = truth == brand
-        names = found[mine & (best >= threshold)]
-        confused[brand] = np.bincount(names, minlength=len(gallery.brands)) / views
-        confused[brand, brand] = 0
-        other = int(confused[brand].argmax())
-        told.append(
+    told_of = []
+    for i in own:
+        names = found[(truth == i) & (score >= threshold)]
+        confused[i] = np.bincount(names, minlength=len(gallery.brands)) / views
+        right = float(confused[i, i])
+        confused[i, i] = 0
+        other = int(confused[i].argmax())
+        told_of.append(
             BrandReport(
-                gallery.brands[brand],
-                len(own),
+                gallery.brands[i],
+                len(own[i]),
                 views,
-                float((names == brand).sum() / views),
-                float((found[mine & (best >= embedder.threshold)] == brand).sum() / views),
-                gallery.brands[other] if confused[brand, other] > 0 else None,
-                float(confused[brand, other]),
+                right,
+                float((found[(truth == i) & (score >= whole.threshold)] == i).sum() / views),
+                gallery.brands[other] if confused[i, other] > 0 else None,
+                float(confused[i, other]),
             )
         )
-    return Report(
-        tuple(told),
-        rates(threshold),
-        rates(embedder.threshold),
-        _look_alikes(gallery, embedder, confused, threshold),
-        len(truth),
-        len(foreign),
-        len(places),
-    )
+
+    def rates(at: float) -> Rates:
+        is_told, is_right = score >= at, found == truth
+        shares = (is_told & is_right, is_told & ~is_right, stranger >= at, places >= at)
+        return Rates(at, *map(_share, shares))
+
+    pairs = _look_alikes(gallery, confused)
+    sizes = len(truth), len(stranger), len(places)
+    return Report(tuple(told_of), rates(threshold), rates(whole.threshold), pairs, *sizes)
 
 
 def drawn(name: str, pixels: NDArray[np.uint8]) -> Artwork:
@@ -180,62 +192,70 @@ def drawn(name: str, pixels: NDArray[np.uint8]) -> Artwork:
     return Artwork(name, rgba, None if high - low > 48 else commonest(inks))
 
 
-def _view(exemplar: Exemplar, side: int, camera: Camera, rng: np.random.Generator) -> Image:
+def _view(exemplar: Exemplar, camera: Camera, rng: np.random.Generator) -> Image:
     likeness = exemplar.likeness
     if likeness.kind == "artwork":
-        return camera.view(drawn(likeness.name, likeness.pixels), side, rng)
+        return camera.view(drawn(likeness.name, likeness.pixels), SIDE, rng)
     h, w = likeness.pixels.shape[:2]
-    half = np.array([w, h]) / CROP_SCALE / 2
-    x, y = w / 2, h / 2
-    box = (float(x - half[0]), float(y - half[1]), float(x + half[0]), float(y + half[1]))
-    return camera.photographed(likeness.pixels, box, side, rng)
+    left, top = w * (1 - 1 / CROP_SCALE) / 2, h * (1 - 1 / CROP_SCALE) / 2
+    return camera.photographed(likeness.pixels, (left, top, w - left, h - top), SIDE, rng)
 
 
-def _by_brand(gallery: Gallery) -> dict[int, list[tuple[Exemplar, NDArray[np.int64]]]]:
-    """Of each brand that has some, its exemplars and the rows of their vectors."""
-    rows: dict[int, list[tuple[Exemplar, NDArray[np.int64]]]] = {}
-    at = 0
-    for exemplar in gallery.exemplars:
-        mine = np.arange(at, at + len(exemplar.embeddings))
-        rows.setdefault(gallery.brands.index(exemplar.brand), []).append((exemplar, mine))
-        at += len(mine)
-    return rows
+def _named(detector: Detector, crops: Sequence[Image], bar: tqdm[None]) -> tuple[Ids, Floats]:
+    """Verify the place that each crop shows: its brand int64 (N,), -1 for none, and its score float32 (N,)."""
+    names, scores = np.full(len(crops), -1, np.int64), np.zeros(len(crops), np.float32)
+    low, high = SIDE * (1 - 1 / CROP_SCALE) / 2, SIDE * (1 + 1 / CROP_SCALE) / 2
+    place = np.array([[low, low, high, high]], np.float32)
+    for at in range(0, len(crops), BATCH):
+        pictures = [ArrayPicture(crop) for crop in crops[at : at + BATCH]]
+        for i, seen in enumerate(detector.verify(pictures, [place] * len(pictures)), at):
+            if len(seen):
+                best = int(seen.score.argmax())
+                names[i], scores[i] = seen.class_id[best], seen.score[best]
+        bar.update(len(pictures))
+    return names, scores
 
 
-def _best(crops: Sequence[Image], gallery: Gallery, embedder: Embedder) -> Floats:
-    """The score of the nearest brand of each crop: float32 (N,)."""
-    if not len(crops):
-        return np.zeros(0, np.float32)
-    vectors = embedder(np.stack(crops))
-    return np.asarray(embedder.score(gallery.similarities(vectors), vectors).max(axis=1), np.float32)
+def _place(shown: Sequence[Exemplar], own: Mapping[int, list[Exemplar]]) -> Ids:
+    """Which of its brand's exemplars each view shows."""
+    number = {id(exemplar): k for exemplars in own.values() for k, exemplar in enumerate(exemplars)}
+    return np.array([number[id(exemplar)] for exemplar in shown], np.int64)
+
+
+def _with_only(gallery: Gallery, exemplars: Sequence[Exemplar]) -> Gallery:
+    """The gallery with some of its exemplars, and all of its brands in their order."""
+    return Gallery(exemplars, brands=gallery.brands, embedder_sha256=gallery.embedder_sha256)
+
+
+def _similarities(gallery: Gallery) -> Floats:
+    """Of the nearest exemplars of each two brands: float32 (brands, brands)."""
+    out = np.full((len(gallery.brands),) * 2, -1, np.float32)
+    for i in np.unique(gallery.owner):
+        out[i] = gallery.similarities(gallery.vectors[gallery.owner == i]).max(axis=0)
+    return out
 
 
 def _share(hits: NDArray[np.bool_]) -> float:
     return float(hits.mean()) if len(hits) else 0.0
 
 
-def _threshold(foreign: Floats, rate: float) -> float:
+def _threshold(stranger: Floats, rate: float) -> float:
     """The lowest threshold, to four digits, that no more than this share of the scores reach."""
-    ranked = np.sort(foreign)[::-1]
+    if not len(stranger):
+        return 0.5
+    ranked = np.sort(stranger)[::-1]
     worst = float(ranked[min(int(rate * len(ranked)), len(ranked) - 1)])
-    return float(min(0.9999, np.floor(worst * 1e4 + 1) / 1e4))
+    return min(0.9999, float(np.floor(worst * 1e4 + 1)) / 1e4)
 
 
-def _look_alikes(
-    gallery: Gallery, embedder: Embedder, confused: NDArray[np.float64], threshold: float
-) -> tuple[LookAlikes, ...]:
+def _look_alikes(gallery: Gallery, confused: NDArray[np.float64]) -> tuple[LookAlikes, ...]:
     """Pairs that pass for each other by their exemplars or in the rehearsal, the likest first."""
-    pairs: dict[tuple[int, int], float] = {}
-    for a in np.unique(gallery.owner):
-        mine = gallery.vectors[gallery.owner == a]
-        score = embedder.score(gallery.similarities(mine), mine).max(axis=0)
-        for b in np.flatnonzero((score >= threshold) | (confused[a] >= LEAST_CONFUSED)):
-            if a != b:
-                pair = (min(int(a), int(b)), max(int(a), int(b)))
-                pairs[pair] = max(pairs.get(pair, 0.0), float(score[b]))
+    similarity = _similarities(gallery)
+    share = np.maximum(confused, confused.T)
+    pairs = np.argwhere(np.triu((np.maximum(similarity, similarity.T) >= ALIKE) | (share >= LEAST_CONFUSED), 1))
     made = [
-        LookAlikes((gallery.brands[a], gallery.brands[b]), score, float(max(confused[a, b], confused[b, a])))
-        for (a, b), score in pairs.items()
+        LookAlikes((gallery.brands[a], gallery.brands[b]), float(similarity[a, b]), float(share[a, b]))
+        for a, b in pairs.tolist()
     ]
-    made.sort(key=lambda pair: (-pair.confused_share, -pair.score, pair.brands))
+    made.sort(key=lambda pair: (-pair.confused_share, -pair.similarity, pair.brands))
     return tuple(made[:MOST_PAIRS])

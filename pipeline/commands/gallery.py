@@ -100,17 +100,22 @@ def _check(args: argparse.Namespace) -> int:
         raise ConfigError(f"--views must be 1 or more, got {args.views}")
     if not 0 <= args.false_alarms < 1:
         raise ConfigError(f"--false-alarms must be a share, 0 or more and below 1, got {args.false_alarms}")
+    from detectors.detector import Detector, open_detector
     from detectors.embedder import load_embedder
     from detectors.rehearsal import rehearse
-    from pipeline.samples.match.brands import LOOKALIKES, draw
+    from pipeline.samples.match.brands import BRANDS, LOOKALIKES, draw
 
     embedder = load_embedder(args.models, args.device, args.precision)
     gallery = Gallery.load(args.gallery, embedder_sha256=embedder.sha256)
+
+    def open_with(some: Gallery) -> Detector:
+        return open_detector("logos", folder=args.models, device=args.device, precision=args.precision, gallery=some)
+
     report = rehearse(
         gallery,
-        embedder,
-        backgrounds=_streets(),
-        strangers={brand.name: draw(brand, brand.own()) for brand in LOOKALIKES},
+        open_with,
+        backgrounds=_streets() if gallery.exemplars else [],
+        strangers={brand.name: draw(brand, brand.own()) for brand in (*BRANDS, *LOOKALIKES)},
         views=args.views,
         false_alarms=args.false_alarms,
         seed=args.seed,
@@ -140,8 +145,8 @@ def _streets() -> list[Image]:
     from pipeline.samples.road import RoadSample
 
     frames = []
-    for seed in range(2000, 2004):
-        drive = RoadSample(seed, seconds=12, size_wh=(960, 540), with_signs=False)
+    for seed in (2000, 2001):
+        drive = RoadSample(seed, seconds=12, size_wh=(640, 360), with_signs=False)
         frames += [drive.frame(k)[0] for k in range(20, len(drive), 120)]
     return frames
 
@@ -166,8 +171,8 @@ def _told(report: Report, rate: float) -> str:
         f"{report.strangers} of strangers; {report.places} places without a logo"
     )
     if report.look_alikes:
-        pairs = [("look-alikes", "", "score", "confused")]
-        pairs += [(*p.brands, f"{p.score:.2f}", _percent(p.confused_share)) for p in report.look_alikes]
+        pairs = [("look-alikes", "", "similarity", "confused")]
+        pairs += [(*p.brands, f"{p.similarity:.2f}", _percent(p.confused_share)) for p in report.look_alikes]
         parts.append(_table(pairs, right=(2, 3)))
     return "\n\n".join(parts)
 
