@@ -109,6 +109,8 @@ if ! .venv/bin/python -c 'import sys; from PIL import features; sys.exit(not fea
 fi
 if [[ ,$extras, == *,dev,* ]]; then
     command -v espeak-ng >/dev/null || debian "the tests of speech" espeak-ng || true
+    command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null ||
+        debian "the tests of the report" chromium-headless-shell || true
     fetch_promtool
     fetch_mosquitto
 fi

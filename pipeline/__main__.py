@@ -25,6 +25,7 @@ COMMANDS = {
     "enrol": ("pipeline.commands.enrol", "take up a brand into a gallery, by artwork, photographs or words"),
     "gallery": ("pipeline.commands.gallery", "list a gallery of brands, take some out, say what to expect of it"),
     "ledger": ("pipeline.commands.ledger", "verify and recount the account of brands"),
+    "report": ("pipeline.commands.report", "make a page of the account of brands"),
     "evaluate": ("pipeline.commands.evaluate", "measure the networks"),
 }
 """Each command's module, which has `configure(parser)` and `run(args) -> exit code`, and its line of help."""

@@ -12,7 +12,18 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("streams", "detectors", "pipeline")
 FORBIDDEN = {"streams": {"detectors", "pipeline"}, "detectors": {"streams", "pipeline"}, "pipeline": set[str]()}
 
-OPTIONAL = ("gi", "onnxruntime", "ray", "nncf", "rapidocr", "confluent_kafka", "paho")
+OPTIONAL = (
+    "gi",
+    "onnxruntime",
+    "ray",
+    "nncf",
+    "rapidocr",
+    "confluent_kafka",
+    "paho",
+    "matplotlib",
+    "jinja2",
+    "pyarrow",
+)
 """Not everybody has them: one file each knows them."""
 
 HOMES = {
