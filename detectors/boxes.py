@@ -17,6 +17,12 @@ def iou(a: Floats, b: Floats) -> Floats:
     return np.asarray(shared / np.maximum(union, 1e-9), np.float32)
 
 
+def paired_iou(a: Floats, b: Floats) -> Floats:
+    """Intersection over union of each box of `a` (N, 4) with the same one of `b` (N, 4): float32 (N,)."""
+    shared = area(np.concatenate([np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])], axis=1))
+    return np.asarray(shared / np.maximum(area(a) + area(b) - shared, 1e-9), np.float32)
+
+
 def area(xyxy: Floats) -> Floats:
     """Areas of boxes (N, 4), in square pixels: float32 (N,)."""
     return np.asarray(np.prod(np.clip(xyxy[:, 2:] - xyxy[:, :2], 0, None), axis=1), np.float32)

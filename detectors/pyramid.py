@@ -36,17 +36,21 @@ def pyramid(picture: Picture, *, finest: float, window: int, squeezes: Sequence[
     squeezes: each level comes once for each of these, that many times narrower than it is high, so that square windows
     see things as wide as that
 
-    A finest level of half the picture or less starts from `half()`, which costs a decoder much less than `rgb()`.
+    A finest level of half the picture or less starts from `half()`, which costs a decoder much less than `rgb()`. It is
+    smooth, so its levels are made by interpolation, eight times as fast as averages by area.
     """
     width, height = picture.size_wh
     border = window // 4
     levels: list[Level] = []
-    image = picture.half() if finest <= 0.5 and min(width, height) >= 2 * window else picture.rgb()
+    is_halved = finest <= 0.5 and min(width, height) >= 2 * window
+    image = picture.half() if is_halved else picture.rgb()
     scale = finest
     while round(min(width, height) * scale) + 2 * border >= window:
         size_wh = max(1, round(width * scale)), max(1, round(height * scale))
         if size_wh != (image.shape[1], image.shape[0]):
-            how = cv2.INTER_AREA if size_wh[0] < image.shape[1] else cv2.INTER_LINEAR
+            # Interpolation looks at two by two pixels: beyond half it would skip some.
+            is_mild = is_halved and 2 * size_wh[0] >= image.shape[1]
+            how = cv2.INTER_LINEAR if is_mild or size_wh[0] > image.shape[1] else cv2.INTER_AREA
             image = np.asarray(cv2.resize(image, size_wh, interpolation=how), np.uint8)
         for squeeze in squeezes:
             narrow_wh = max(1, round(size_wh[0] / squeeze)), size_wh[1]

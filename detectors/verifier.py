@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.boxes import suppress
+from detectors.boxes import paired_iou, suppress
 from detectors.detections import Detections
 from detectors.engines import Engine
 from detectors.geometry import crop_areas, decode_boxes, on_pixels
@@ -25,24 +25,31 @@ class Verifier:
 
     temperature: divides the logits; larger makes scores more modest (fitted on held-out tracks)
     keep: probability of a sign below which a proposal is dropped after the first look; higher is faster
+    settled: IoU of a box with itself before the first look from which no second one is taken; lower is faster, and
+    boxes and names are worse
     """
 
-    def __init__(self, engine: Engine, *, window: int, temperature: float, keep: float = 0.02) -> None:
-        self.engine, self.window, self.temperature, self.keep = engine, window, temperature, keep
+    def __init__(
+        self, engine: Engine, *, window: int, temperature: float, keep: float = 0.02, settled: float = 0.9
+    ) -> None:
+        self.engine, self.window, self.temperature = engine, window, temperature
+        self.keep, self.settled = keep, settled
 
     def __call__(self, pictures: Sequence[Picture], proposals: Sequence[Floats]) -> list[Detections]:
         """Return a picture's detections with score >= 0.01, doubles suppressed, best first.
 
         Two looks: the first at the rough proposal, which refines the box; the second at the refined box, which names
-        it and refines it once more. proposals: float32 (N, 4) in pixels, one array a picture.
+        it and refines it once more. A box that the first one hardly moved, as where a track foresaw it, is as good
+        without a second. proposals: float32 (N, 4) in pixels, one array a picture.
         """
         owner = np.repeat(np.arange(len(pictures)), [len(p) for p in proposals])
         boxes = np.concatenate([np.zeros((0, 4), np.float32), *proposals])
-        probability, boxes = self.look(pictures, owner, boxes)
+        probability, refined = self.look(pictures, owner, boxes)
         alive = 1 - probability[:, BACKGROUND] >= self.keep
-        owner, boxes = owner[alive], boxes[alive]
-        probability, boxes = self.look(pictures, owner, boxes)
-        return [self.settled(picture, *select(owner == i, boxes, probability)) for i, picture in enumerate(pictures)]
+        owner, boxes, refined, probability = owner[alive], boxes[alive], refined[alive], probability[alive]
+        again = paired_iou(boxes, refined) < self.settled
+        probability[again], refined[again] = self.look(pictures, owner[again], refined[again])
+        return [self.detected(picture, *select(owner == i, refined, probability)) for i, picture in enumerate(pictures)]
 
     def look(self, pictures: Sequence[Picture], owner: NDArray[np.int64], boxes: Floats) -> tuple[Floats, Floats]:
         """Class probabilities (N, classes) and refined boxes (N, 4) of boxes, each in the picture `owner` tells."""
@@ -56,7 +63,7 @@ class Verifier:
         shares: Floats = np.exp(logits - logits.max(axis=1, keepdims=True))
         return shares / shares.sum(axis=1, keepdims=True), decode_boxes(outputs[:, BACKGROUND + 1 :], areas)
 
-    def settled(self, picture: Picture, boxes: Floats, probability: Floats) -> Detections:
+    def detected(self, picture: Picture, boxes: Floats, probability: Floats) -> Detections:
         """Detections of one picture: clipped, the best class each, doubles suppressed."""
         width, height = picture.size_wh
         boxes = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detectors.artwork import draw_sign
-from detectors.boxes import iou, suppress
+from detectors.boxes import iou, paired_iou, suppress
 from detectors.detector import Detector, open_detector
 from detectors.errors import ModelError
 from detectors.geometry import CROP_SCALE, crop_areas, decode_boxes, encode_boxes, on_pixels
@@ -109,3 +109,38 @@ def test_doubles_and_inner_parts_are_suppressed() -> None:
     score = np.array([0.9, 0.95, 0.5, 0.3], np.float32)
     assert suppress(boxes, score, 0.5).tolist() == [1, 3]
     assert suppress(boxes, score, 0.5, most=1).tolist() == [1]
+
+
+def test_boxes_overlap_in_pairs_as_in_the_table() -> None:
+    rng = np.random.default_rng(0)
+    low = rng.uniform(0, 50, (2, 20, 2))
+    a, b = np.concatenate([low, low + rng.uniform(0, 60, (2, 20, 2))], axis=2).astype(np.float32)
+    np.testing.assert_allclose(paired_iou(a, b), np.diag(iou(a, b)), atol=1e-6)
+    assert paired_iou(a[:0], b[:0]).shape == (0,)
+
+
+def test_a_box_that_stays_where_it_is_gets_one_look(detector: Detector) -> None:
+    """The second time the proposals are the boxes that were found, as those that a track foresees."""
+    images = [ArrayPicture(road(*SIGNS))]
+    verifier = detector._verify  # type: ignore[attr-defined]
+    proposals = [found.xyxy for found in detector.verify(images, detector.scan(images))]
+    crops: list[int] = []
+    engine = verifier.engine
+
+    def counting(part: np.ndarray) -> np.ndarray:
+        crops.append(len(part))
+        return np.asarray(engine(part))
+
+    verifier.engine = counting
+    try:
+        once = detector.verify(images, proposals)[0]
+        looks_once = sum(crops)
+        verifier.settled = 1.1
+        twice = detector.verify(images, proposals)[0]
+        looks_twice = sum(crops) - looks_once
+    finally:
+        verifier.engine, verifier.settled = engine, 0.9
+    assert looks_once <= looks_twice - len(SIGNS)
+    once, twice = (found[found.score >= detector.threshold] for found in (once, twice))
+    assert sorted(once.class_id.tolist()) == sorted(twice.class_id.tolist()) == sorted(c for c, *_ in SIGNS)
+    assert iou(once.xyxy, twice.xyxy).max(axis=1).min() > 0.9
