@@ -1,64 +1,140 @@
 """Lays a likeness over a place in a picture: where it fits best, and how well.
 
 Both are seen as crops are, stretched to squares, so that a likeness and a logo seen from aside differ by two scales and
-two shifts. Those are tried in turn, by normalised correlation of lightness, coarse first. Knows nothing of networks.
+two shifts. Those are tried in turn, by normalised correlation of lightness, coarse first. A crop of something wide is
+less wide than it (`geometry.NARROWEST`), so a template tells which part of its crop the logo takes. Knows nothing of
+networks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.geometry import CROP_MARGIN, CROP_SCALE, crop_areas, on_pixels
+from detectors.geometry import CROP_MARGIN, CROP_SCALE, NARROWEST, crop_areas, on_pixels
 from detectors.picture import Image, Picture
+from detectors.rendering import Likeness
 from detectors.verifier import crop
 
 Floats = NDArray[np.float32]
+Span = tuple[float, float, float, float]
+"""x1, y1, x2, y2 of what a logo takes of its nominal box, a crop less its margin: shares, 0 to 1."""
 
+WHOLE: Span = (0.0, 0.0, 1.0, 1.0)
 SIDE = 24
-"""Side of a template, in pixels: enough for a word's letters."""
+"""Side of a template, in pixels: enough for a word's letters. One of something wide or high is twice as long and half
+as broad."""
 REACH = 1.6
 """The searched place, in sides of the box."""
 COARSE = (0.75, 1.0, 1.33)
-FINE = (0.87, 1.0, 1.15)
-"""Scales that are tried, each with each in width and height: first these of the box, then these of the best."""
+"""Scales of the box that are tried first, each in width with each in height."""
+STEPS = (1.15, 1.06)
+"""Factors by which the best is then made wider, narrower, higher and lower, as long as it fits better."""
+MOST_ROUNDS = 4
 AT_ONCE = 0.72
-"""Correlation at which the coarse scales are not tried: a tracked box fits as it is."""
+"""Correlation from which a box fits as it is."""
 
 
-def template(view: Image) -> Floats:
-    """The part of a square crop that shows its box, as lightness: float32 (SIDE, SIDE)."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Template:
+    """What is laid over a place. grey: lightness float32 (h, w) of the part of its nominal box that is `span`."""
+
+    grey: Floats
+    span: Span = WHOLE
+
+
+def templates(likeness: Likeness, views: Sequence[Image]) -> list[Template]:
+    """The templates of a likeness's views (see `rendering.views`)."""
+    span = span_of(likeness)
+    return [template(view, span) for view in views]
+
+
+def template(view: Image, span: Span = WHOLE) -> Template:
+    """The part of a square crop that shows the logo itself."""
     side = view.shape[0]
-    margin = round(side * CROP_MARGIN / CROP_SCALE)
-    grey = cv2.cvtColor(view[margin : side - margin, margin : side - margin], cv2.COLOR_RGB2GRAY)
-    return np.asarray(cv2.resize(grey, (SIDE, SIDE), interpolation=cv2.INTER_AREA), np.float32)
+    margin, nominal = side * CROP_MARGIN / CROP_SCALE, side / CROP_SCALE
+    x1, y1, x2, y2 = (round(margin + share * nominal) for share in span)
+    grey = cv2.cvtColor(view[y1 : max(y2, y1 + 2), x1 : max(x2, x1 + 2)], cv2.COLOR_RGB2GRAY)
+    wide, high = span[2] - span[0], span[3] - span[1]
+    size_wh = (
+        (2 * SIDE, SIDE // 2) if high < 0.7 * wide else (SIDE // 2, 2 * SIDE) if wide < 0.7 * high else (SIDE, SIDE)
+    )
+    return Template(np.asarray(cv2.resize(grey, size_wh, interpolation=cv2.INTER_AREA), np.float32), span)
 
 
-def align(picture: Picture, box: Floats, templates: Sequence[Floats]) -> tuple[Floats, float, int]:
+def span_of(likeness: Likeness) -> Span:
+    """What the logo takes of its nominal box: less than all of it where it is longer than a crop can show."""
+    h, w = likeness.pixels.shape[:2]
+    longest = max(w / h, h / w) * NARROWEST
+    if likeness.kind == "artwork":
+        low, high = 0.5 - 0.5 / max(1.0, longest), 0.5 + 0.5 / max(1.0, longest)
+    elif longest < 0.98:
+        return WHOLE
+    else:
+        low, high = _inked(likeness.pixels if w > h else likeness.pixels.transpose(1, 0, 2))
+    return (0.0, low, 1.0, high) if w > h else (low, 0.0, high, 1.0)
+
+
+def _inked(pixels: Image) -> tuple[float, float]:
+    """The first and last row, as shares of the nominal box, of what stands in the middle of a photograph's long crop.
+
+    Rows of a word mark have many edges along them; what lies above and below a board mostly has few.
+    """
+    grey = cv2.cvtColor(np.ascontiguousarray(pixels), cv2.COLOR_RGB2GRAY)
+    rows = 40
+    small = cv2.resize(grey, (100, rows), interpolation=cv2.INTER_AREA).astype(np.float32)
+    edges = np.abs(np.diff(small[:, 10:90], axis=1)).mean(axis=1)
+    busy = edges > 0.3 * np.percentile(edges, 92)
+    first = last = rows // 2
+    while first > 0 and busy[max(0, first - 2) : first].any():
+        first -= 1
+    while last < rows - 1 and busy[last + 1 : last + 3].any():
+        last += 1
+    low, high = ((edge / rows - 0.5) * CROP_SCALE + 0.5 for edge in (first, last + 1))
+    return max(0.0, low), min(1.0, high)
+
+
+def align(picture: Picture, box: Floats, tried: Sequence[Template]) -> tuple[Floats, float, int]:
     """Return where the best of the templates lies near a box (4,), its correlation, -1 to 1, and which it is."""
-    reach = np.array([1, 1, REACH / CROP_SCALE, REACH / CROP_SCALE], np.float32)
-    area = on_pixels(crop_areas(box[None]) * reach)[0]
-    seen = crop(picture, area, round(SIDE * REACH * max(COARSE)))
+    nominal = crop_areas(box[None])[0] / np.array([1, 1, CROP_SCALE, CROP_SCALE], np.float32)
+    area = on_pixels((nominal * np.array([1, 1, REACH, REACH], np.float32))[None])[0]
+    longest = max(max(one.grey.shape) for one in tried)
+    seen = crop(picture, area, round(longest * REACH * max(COARSE)))
     place = cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY).astype(np.float32)
-    found = [(*_fit(place, wanted, 1.0, 1.0), k, 1.0, 1.0) for k, wanted in enumerate(templates)]
-    if max(found)[0] < AT_ONCE:
-        found += [(*_fit(place, w, *at), k, *at) for k, w in enumerate(templates) for at in product(COARSE, COARSE)]
-    k, cx, cy = max(found)[3:]
-    found += [(*_fit(place, templates[k], cx * sx, cy * sy), k, cx * sx, cy * sy) for sx, sy in product(FINE, FINE)]
-    fit, x, y, k, sx, sy = max(found)
-    half = (box[2:] - box[:2]) * np.array([sx, sy]) / 2
+    found = [(*_fit(place, wanted, 1.0, 1.0), k, 1.0, 1.0) for k, wanted in enumerate(tried)]
+    is_rough = max(found)[0] < AT_ONCE
+    if is_rough:
+        found += [(*_fit(place, w, *at), k, *at) for k, w in enumerate(tried) for at in product(COARSE, COARSE)]
+    best = max(found)
+    for step in STEPS if is_rough else STEPS[1:]:
+        for _ in range(MOST_ROUNDS):
+            _, _, _, k, sx, sy = best
+            scales = (sx * step, sy), (sx / step, sy), (sx, sy * step), (sx, sy / step)
+            better = max((*_fit(place, tried[k], *at), k, *at) for at in scales)
+            if better[0] <= best[0]:
+                break
+            best = better
+    fit, x, y, k, sx, sy = best
+    x1, y1, x2, y2 = tried[k].span
+    half = nominal[2:] * np.array([(x2 - x1) * sx, (y2 - y1) * sy]) / 2
     centre = area[:2] + (np.array([x, y]) - 0.5) * area[2:]
     return np.concatenate([centre - half, centre + half]).astype(np.float32), fit, k
 
 
-def _fit(place: Floats, wanted: Floats, sx: float, sy: float) -> tuple[float, float, float]:
-    """The best correlation where the template is (sx, sy) of the box, and its centre as shares of the place."""
-    size_wh = max(SIDE, round(SIDE * REACH / sx)), max(SIDE, round(SIDE * REACH / sy))
-    how = cv2.INTER_AREA if size_wh[0] < place.shape[1] else cv2.INTER_LINEAR
-    fits = cv2.matchTemplate(cv2.resize(place, size_wh, interpolation=how), wanted, cv2.TM_CCOEFF_NORMED)
+def _fit(place: Floats, wanted: Template, sx: float, sy: float) -> tuple[float, float, float]:
+    """The best correlation where the template's nominal box is (sx, sy) of the box, and its centre in the place.
+
+    Both centre coordinates are shares of the place.
+    """
+    h, w = wanted.grey.shape
+    x1, y1, x2, y2 = wanted.span
+    size_wh = max(w, round(w / (x2 - x1) * REACH / sx)), max(h, round(h / (y2 - y1) * REACH / sy))
+    how = cv2.INTER_AREA if size_wh[0] < place.shape[1] and size_wh[1] < place.shape[0] else cv2.INTER_LINEAR
+    fits = cv2.matchTemplate(cv2.resize(place, size_wh, interpolation=how), wanted.grey, cv2.TM_CCOEFF_NORMED)
     _, most, _, (x, y) = cv2.minMaxLoc(fits)
-    return float(most), (x + SIDE / 2) / size_wh[0], (y + SIDE / 2) / size_wh[1]
+    return float(most), (x + w / 2) / size_wh[0], (y + h / 2) / size_wh[1]

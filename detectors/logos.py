@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import weights
-from detectors.alignment import align, template
-from detectors.boxes import suppress
+from detectors.alignment import Template, align, templates
+from detectors.boxes import area, suppress
 from detectors.detections import Detections
 from detectors.embedder import load_embedder
 from detectors.engines import open_engine
@@ -37,9 +37,13 @@ CHECKED_FROM = 0.2
 """Score of the embedding alone below which nothing is laid over a place."""
 MOST_CHECKED = 20
 """Places a picture on which likenesses are laid, at the most; each takes 2 ms."""
+SURE = 0.97
+"""Score of the embedding alone from which a proposal is not placed anew: a tracked box is well placed."""
+SAME_PLACE = 0.85
+"""Overlap of a place and where a likeness fits in it from which it is not embedded again."""
 TRIED = 3
 """Likenesses laid over a place."""
-FIT_WEIGHT, USUAL_FIT = 8.0, 0.7
+FIT_WEIGHT, USUAL_FIT = 8.0, 0.62
 """What a correlation is worth beside the embedding's logit, and which is worth nothing (NOTES.md, "laid over")."""
 LEAST_SCORE = 0.01
 LEAST_SIDE = 4
@@ -114,7 +118,9 @@ class LogoDetector:
             laid[i], fits[i], best = align(pictures[owner[i]], box, tried)
             rows[i] = nearest[i, best]
         brand = self.gallery.owner[rows]
-        after = self._embedded(pictures, owner, laid)
+        has_moved = pairwise_iou(boxes, laid) < SAME_PLACE
+        after = embeddings.copy()
+        after[has_moved] = self._embedded(pictures, owner[has_moved], laid[has_moved])
         logits = (self._logit(embeddings, brand) + self._logit(after, brand)) / 2 + FIT_WEIGHT * (fits - USUAL_FIT)
         score = (1 / (1 + np.exp(-logits))).astype(np.float32)
         columns = laid, score, brand, after
@@ -125,15 +131,20 @@ class LogoDetector:
 
         Returns owner (N,), boxes (N, 4) and embeddings (N, D), MOST_CHECKED a picture at the most.
         """
-        boxes = np.stack([rough, self._placed(pictures, owner, rough)], axis=1)
-        embeddings = self._embedded(pictures, np.repeat(owner, 2), boxes.reshape(-1, 4))
-        score = self._embed.score(self.gallery.match(embeddings)[1], embeddings).reshape(-1, 2)
-        nearer = np.arange(len(rough)) * 2 + score.argmax(axis=1)
-        best = score.max(axis=1)
+        embeddings = self._embedded(pictures, owner, rough)
+        best = self._embed.score(self.gallery.match(embeddings)[1], embeddings)
+        unsure = np.flatnonzero(best < SURE)
+        placed = self._placed(pictures, owner[unsure], rough[unsure])
+        anew = self._embedded(pictures, owner[unsure], placed)
+        score = self._embed.score(self.gallery.match(anew)[1], anew)
+        is_nearer = score > best[unsure]
+        rows = unsure[is_nearer]
+        boxes = rough.copy()
+        boxes[rows], embeddings[rows], best[rows] = placed[is_nearer], anew[is_nearer], score[is_nearer]
         order = np.argsort(-best, kind="stable")
         order = order[best[order] >= CHECKED_FROM]
         kept = np.concatenate([order[owner[order] == i][:MOST_CHECKED] for i in range(len(pictures))])
-        return owner[kept], boxes.reshape(-1, 4)[nearer[kept]], embeddings[nearer[kept]]
+        return owner[kept], boxes[kept], embeddings[kept]
 
     def _logit(self, embeddings: Floats, brand: NDArray[np.int64]) -> Floats:
         """What the similarity of embeddings (N, D) to a brand each is worth, as the logit of a score (N,)."""
@@ -168,15 +179,22 @@ class Templates:
         counts = [len(e.embeddings) for e in gallery.exemplars]
         self._exemplar = np.repeat(np.arange(len(counts)), counts)
         self._first = np.cumsum([0, *counts])
-        self._drawn: dict[int, list[Floats]] = {}
+        self._drawn: dict[int, list[Template]] = {}
 
-    def of(self, row: int) -> Floats:
+    def of(self, row: int) -> Template:
         """The template of a row of `Gallery.vectors`."""
         number = int(self._exemplar[row])
         if number not in self._drawn:
-            seen = views(self._gallery.exemplars[number].likeness, self._window)
-            self._drawn[number] = [template(view) for view in seen]
-        return np.asarray(self._drawn[number][row - self._first[number]], np.float32)
+            likeness = self._gallery.exemplars[number].likeness
+            self._drawn[number] = templates(likeness, list(views(likeness, self._window)))
+        return self._drawn[number][row - int(self._first[number])]
+
+
+def pairwise_iou(a: Floats, b: Floats) -> Floats:
+    """Overlap of each box of `a` (N, 4) with the one of `b` in its row: float32 (N,)."""
+    low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])
+    shared = np.clip(high - low, 0, None).prod(axis=1)
+    return np.asarray(shared / np.maximum(area(a) + area(b) - shared, 1e-9), np.float32)
 
 
 def window_areas(boxes: Floats) -> Floats:
