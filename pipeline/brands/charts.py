@@ -35,6 +35,9 @@ _WIDTH = 10.4
 
 _ROW = 0.3
 
+_SINGLE_BARS = 300
+"""Of a brand with more, bars less than a pixel apart are drawn as one: a page of ten hours stays a page."""
+
 _STYLE: Any = {
     "svg.fonttype": "none",
     "font.size": 9,
@@ -73,7 +76,8 @@ def timeline(brands: Sequence[tuple[str, Sequence[Bar]]], *, end: float, lost: S
         for start, stop in lost:
             axes.axvspan(start, stop, color=_LOST, linewidth=0, zorder=0)
         least = end / 900  # about a pixel: a flash is seen too
-        for row, (_, bars) in enumerate(brands):
+        for row, (_, whole) in enumerate(brands):
+            bars = whole if len(whole) <= _SINGLE_BARS else _merged(whole, least)
             spans = [(bar.start, max(bar.end - bar.start, least)) for bar in bars]
             drawn = axes.broken_barh(spans, (row - 0.32, 0.64), facecolors=_ACCENT, edgecolors=_PAPER, linewidth=0.7)
             drawn.set_urls([bar.url for bar in bars])
@@ -171,6 +175,17 @@ def clock(seconds: float, digits: int = 0) -> str:
     hours, minutes = divmod(whole // 60, 60)
     text = f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
     return f"{text}.{part:0{digits}}" if digits else text
+
+
+def _merged(bars: Sequence[Bar], gap: float) -> list[Bar]:
+    """Join bars that nobody could tell apart; they are in order, and what is joined leads nowhere."""
+    found: list[Bar] = []
+    for bar in bars:
+        if found and bar.start - found[-1].end < gap:
+            found[-1] = Bar(found[-1].start, max(bar.end, found[-1].end))
+        else:
+            found.append(bar)
+    return found
 
 
 def _clock_ticks(end: float) -> list[float]:
