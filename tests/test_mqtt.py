@@ -244,7 +244,7 @@ def test_killed_for_longer_than_the_run(tmp_path: Path, caplog: pytest.LogCaptur
         port = running.port
     begin = time.monotonic()
     send(tmp_path, config(port, close_seconds=0.3), 5)
-    assert time.monotonic() - begin < 10, "the end of a run waits a bounded time"
+    assert time.monotonic() - begin < 3
     assert "5 events wait" in caplog.text
     running.start()
     with subscriber(port) as heard:
@@ -278,7 +278,7 @@ def test_a_broker_that_does_not_answer(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         begin = time.monotonic()
         send(tmp_path, config(silent.getsockname()[1], timeout_seconds=30, close_seconds=0.3), 3)
-        assert time.monotonic() - begin < 10, "the end waits no longer than was said"
+        assert time.monotonic() - begin < 4, "the end waits no longer than was said"
 
 
 def test_password_and_tls(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
