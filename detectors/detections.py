@@ -8,6 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from detectors.boxes import suppress
+
+LEAST_SCORE, LEAST_SIDE_PX = 0.01, 4
+DOUBLE = 0.35
+"""Overlap from which the less likely of two boxes is a second one on the same thing."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
@@ -59,6 +65,22 @@ class Detections:
             np.concatenate([p.class_id for p in kept]),
             np.concatenate(embeddings) if len(embeddings) == len(kept) else None,
         )
+
+
+def settled(
+    size_wh: tuple[int, int],
+    boxes: NDArray[np.float32],
+    score: NDArray[np.float32],
+    class_id: NDArray[np.int64],
+    embedding: NDArray[np.float32] | None = None,
+) -> Detections:
+    """One picture's detections, best first: clipped to it, those of some score and size, doubles suppressed."""
+    width, height = size_wh
+    boxes = np.clip(boxes, 0, np.array([width, height, width, height], np.float32)).astype(np.float32)
+    sides = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf)
+    good = np.flatnonzero((score >= LEAST_SCORE) & (sides >= LEAST_SIDE_PX))
+    keep = good[suppress(boxes[good], score[good], DOUBLE)]
+    return Detections(boxes, score.astype(np.float32), class_id.astype(np.int64), embedding)[keep]
 
 
 def _check(name: str, array: NDArray[np.generic], dtype: type[np.generic], shape: tuple[int, ...]) -> None:

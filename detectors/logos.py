@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from detectors import weights
 from detectors.alignment import Template, align, templates
-from detectors.boxes import area, suppress
-from detectors.detections import Detections
+from detectors.boxes import paired_iou
+from detectors.detections import Detections, settled
 from detectors.embedder import load_embedder
 from detectors.engines import open_engine
 from detectors.errors import ModelError
@@ -45,8 +45,6 @@ TRIED = 3
 """Likenesses laid over a place."""
 FIT_WEIGHT, USUAL_FIT = 8.0, 0.62
 """What a correlation is worth beside the embedding's logit, and which is worth nothing (NOTES.md, "laid over")."""
-LEAST_SCORE = 0.01
-LEAST_SIDE = 4
 
 
 class LogoDetector:
@@ -77,10 +75,8 @@ class LogoDetector:
             least = model.settings["threshold"]
         except KeyError as error:
             raise ModelError(f"{folder}: a network lacks its setting {error}") from error
-        self._engine, self._window = (
-            open_engine(model.architecture, model.weights, device=device, precision=precision),
-            model.architecture.window,
-        )
+        self._engine = open_engine(model.architecture, model.weights, device=device, precision=precision)
+        self._window = model.architecture.window
         self._scan = Scanner(
             self._engine,
             model.architecture,
@@ -118,7 +114,7 @@ class LogoDetector:
             laid[i], fits[i], best = align(pictures[owner[i]], box, tried)
             rows[i] = nearest[i, best]
         brand = self.gallery.owner[rows]
-        has_moved = pairwise_iou(boxes, laid) < SAME_PLACE
+        has_moved = paired_iou(boxes, laid) < SAME_PLACE
         after = embeddings.copy()
         after[has_moved] = self._embedded(pictures, owner[has_moved], laid[has_moved])
         logits = (self._logit(embeddings, brand) + self._logit(after, brand)) / 2 + FIT_WEIGHT * (fits - USUAL_FIT)
@@ -190,13 +186,6 @@ class Templates:
         return self._drawn[number][row - int(self._first[number])]
 
 
-def pairwise_iou(a: Floats, b: Floats) -> Floats:
-    """Overlap of each box of `a` (N, 4) with the one of `b` in its row: float32 (N,)."""
-    low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, 2:], b[:, 2:])
-    shared = np.clip(high - low, 0, None).prod(axis=1)
-    return np.asarray(shared / np.maximum(area(a) + area(b) - shared, 1e-9), np.float32)
-
-
 def window_areas(boxes: Floats) -> Floats:
     """Boxes (N, 4) -> centre and sides (N, 4) of the windows that a scan sees them best in: of the nearest squeeze."""
     sides = np.maximum(boxes[:, 2:] - boxes[:, :2], 1)
@@ -205,15 +194,3 @@ def window_areas(boxes: Floats) -> Floats:
     high = np.sqrt(sides.prod(axis=1) / squeeze) * CROP_SCALE
     areas = np.concatenate([(boxes[:, :2] + boxes[:, 2:]) / 2, np.stack([high * squeeze, high], axis=1)], axis=1)
     return areas.astype(np.float32)
-
-
-def settled(
-    size_wh: tuple[int, int], boxes: Floats, score: Floats, brand: NDArray[np.int64], embeddings: Floats
-) -> Detections:
-    """Detections of one picture: clipped, those with a score and a size, doubles suppressed, best first."""
-    width, height = size_wh
-    boxes = np.clip(boxes, 0, np.array([width, height, width, height], np.float32)).astype(np.float32)
-    sides = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf)
-    good = np.flatnonzero((score >= LEAST_SCORE) & (sides >= LEAST_SIDE))
-    keep = good[suppress(boxes[good], score[good], 0.35)]
-    return Detections(boxes[keep], score[keep].astype(np.float32), brand[keep].astype(np.int64), embeddings[keep])

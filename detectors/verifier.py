@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from detectors.boxes import paired_iou, suppress
-from detectors.detections import Detections
+from detectors.boxes import paired_iou
+from detectors.detections import Detections, settled
 from detectors.engines import Engine
 from detectors.geometry import crop_areas, decode_boxes, on_pixels
 from detectors.labels import BACKGROUND
@@ -65,14 +65,8 @@ class Verifier:
 
     def detected(self, picture: Picture, boxes: Floats, probability: Floats) -> Detections:
         """Detections of one picture: clipped, the best class each, doubles suppressed."""
-        width, height = picture.size_wh
-        boxes = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
         class_id = probability[:, :BACKGROUND].argmax(axis=1)
-        score = probability[np.arange(len(boxes)), class_id]
-        sides = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf)
-        good = np.flatnonzero((score >= 0.01) & (sides >= 4))
-        keep = good[suppress(boxes[good], score[good], 0.35)]
-        return Detections(boxes[keep], score[keep].astype(np.float32), class_id[keep].astype(np.int64))
+        return settled(picture.size_wh, boxes, probability[np.arange(len(boxes)), class_id], class_id)
 
 
 def select(rows: NDArray[np.bool_], *arrays: Floats) -> tuple[Floats, ...]:

@@ -82,7 +82,7 @@ class Record:
         self._sources = sources
         self._task = task
         self._detector = detector
-        self._metrics = metrics
+        self.metrics = metrics
         self._started_at = datetime.now(UTC)
         self._start = time.perf_counter()
         self._seconds = 0.0
@@ -95,7 +95,7 @@ class Record:
     @property
     def frames(self) -> Mapping[str, FrameCounts]:
         """What became of the frames of each stream."""
-        return self._metrics.frames.snapshot()
+        return self.metrics.frames.snapshot()
 
     def count(self, event: Event) -> None:
         self.summaries[event.stream].count(event, self._task)
@@ -128,7 +128,7 @@ class Record:
             "models": dict(self._detector.hashes),
             "versions": {"python": platform.python_version(), **versions()},
             "language": self._task.about(),
-            "stages": {stage: round(seconds, 3) for stage, seconds in self._metrics.stages.seconds().items()},
+            "stages": {stage: round(seconds, 3) for stage, seconds in self.metrics.stages.seconds().items()},
             "config": self._config.shown(),
         }
 

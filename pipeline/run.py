@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 from detectors.detector import Detector, open_detector
@@ -18,7 +17,7 @@ from pipeline.shots import Shots
 from pipeline.sinks import Sinks
 from pipeline.sinks.sink import Outlet
 from pipeline.sources import open_sources
-from pipeline.stages import Cutter, Tracked, detect, events, follow
+from pipeline.stages import Tracked, detect, events, follow
 from pipeline.tasks import Origin, Task, open_task
 from pipeline.tracker import Tracker
 from streams.fingerprint import fingerprint
@@ -42,7 +41,7 @@ def watch(config: Config, *, quiet: bool = False, detector: Detector | None = No
         trackers = {
             name: Tracker(config.tracker, threshold=threshold, known_classes=task.known_classes) for name in names
         }
-        cutters = _cutters(config, names)
+        cutters = {name: Shots() for name in names} if config.tracker.shot_cuts else {}
         origins = {
             source.info.name: Origin(source.info, fingerprint(stream.url), detector.hashes)
             for source, stream in zip(sources, config.stream, strict=True)
@@ -80,10 +79,6 @@ def watch(config: Config, *, quiet: bool = False, detector: Detector | None = No
             record.failures = frames.failures()
             frames.raise_failures()
         return record
-
-
-def _cutters(config: Config, names: Sequence[str]) -> dict[str, Cutter]:
-    return {name: Shots() for name in names} if config.tracker.shot_cuts else {}
 
 
 def _open_detector(config: Config, task: Task) -> Detector:

@@ -79,6 +79,10 @@ def test_a_match(tmp_path: Path, match: Path, gallery: Path) -> None:
     assert record.summaries["match"].seen["Brand 13"] == 1
     verdict = verify(out)
     assert not verdict.problems
+    counted = record.metrics.registry.get_sample_value
+    assert counted("wayside_ledger_rows_total", {"stream": "match"}) == verdict.records
+    stored = sum(path.stat().st_size for path in (out / "evidence").rglob("*.*"))
+    assert counted("wayside_evidence_bytes_total", {"stream": "match"}) == stored > 0
     assert told["ledger"]["head"] == verdict.head
 
 

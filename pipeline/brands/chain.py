@@ -86,6 +86,12 @@ def open_ledger(path: Path) -> sqlite3.Connection:
     return connection
 
 
+def last_record(connection: sqlite3.Connection) -> tuple[int, bytes]:
+    """Return the number of the last record and its hash, the head; of an empty ledger 0 and GENESIS."""
+    last = connection.execute("SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1").fetchone()
+    return (int(last[0]), bytes(last[1])) if last else (0, GENESIS)
+
+
 @contextmanager
 def read_ledger(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a ledger, or the folder that holds one, for reading; ConfigError where there is none, SinkError where it

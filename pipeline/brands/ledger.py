@@ -33,7 +33,7 @@ from pipeline.brands.account import (
     spans_with,
     to_json,
 )
-from pipeline.brands.chain import FILE, GENESIS, Kind, chained, open_ledger
+from pipeline.brands.chain import FILE, Kind, chained, last_record, open_ledger
 from pipeline.brands.impressions import Clock
 from pipeline.brands.observation import Observations
 from pipeline.errors import SinkError
@@ -72,9 +72,8 @@ class Ledger:
             self._lock = _locked(path)
             try:
                 self._connection = open_ledger(path)
-                last = self._connection.execute("SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1").fetchone()
-                self._seq: int = last[0] if last else 0
-                self._head: bytes = last[1] if last else GENESIS
+                self._seq, self._head = last_record(self._connection)
+                self._found = self._seq
                 for other in self._unfinished():
                     self._recover(other)
                 self._begin()
@@ -131,6 +130,11 @@ class Ledger:
             if self._rewritten_from is not None:
                 self._settle(closed_by)
             self._end(self._id, closed_by)
+
+    @property
+    def added(self) -> int:
+        """Records that were added since it was opened, the run's own among them."""
+        return self._seq - self._found
 
     def head(self) -> str:
         """Return the hash of the last record, in which all before it have a say."""

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from detectors.gallery import Gallery
 from detectors.picture import Image
 from pipeline.brands.account import RunIdentity
-from pipeline.brands.chain import FILE, read_ledger
+from pipeline.brands.chain import FILE, last_record, read_ledger
 from pipeline.brands.clarity import clarity
 from pipeline.brands.display import draw_brands
 from pipeline.brands.impressions import Clock
@@ -111,7 +111,7 @@ class Brands:
         if not (folder / FILE).is_file():
             return {}
         with read_ledger(folder) as connection:
-            records, head = connection.execute("SELECT seq, hash FROM records ORDER BY seq DESC LIMIT 1").fetchone()
+            records, head = last_record(connection)
         return {"ledger": {"records": records, "head": head.hex()}}
 
     def _config_sha256(self) -> str:

@@ -23,6 +23,7 @@ class BrandLedger:
         self._path = outlet.folder / FILE
         self._stream, self._brands, self._metrics = outlet.info.name, outlet.task.labels, outlet.metrics
         self._ledger: Ledger | None = None
+        self._counted = 0, 0  # records and bytes of evidence, as the metrics have them
         self._evidence: Evidence | None = None
         if outlet.config.brands.evidence:
             urls = dict(zip(outlet.config.stream_names, outlet.config.stream, strict=True))
@@ -55,6 +56,10 @@ class BrandLedger:
         if seen.ended is not None:
             self._ledger.finish(seen.ended)
         self._metrics.open_exposures.labels(self._stream).set(len(seen.open))
+        rows, written = self._ledger.added, 0 if evidence is None else evidence.bytes_written
+        self._metrics.ledger_rows.labels(self._stream).inc(rows - self._counted[0])
+        self._metrics.evidence_bytes.labels(self._stream).inc(written - self._counted[1])
+        self._counted = rows, written
 
 
 def open_brand_ledger(outlet: Outlet) -> BrandLedger:
