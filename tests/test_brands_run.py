@@ -133,6 +133,14 @@ def test_what_cannot_be_asked_for(
         run(replace(asked, brands=replace(asked.brands, **change)))
 
 
+def test_words_that_nobody_reads_are_said(tmp_path: Path, match: Path, caplog: pytest.LogCaptureFixture) -> None:
+    Gallery(brands=[f"Brand {n}" for n in range(44)], texts={"Brand 2": ["BOLT"]}).save(tmp_path / "words.gallery")
+    asked = config(tmp_path / "out", match, tmp_path / "words.gallery")
+    run(asked)
+    assert "words are not read yet" in caplog.text
+    assert caplog.text.rstrip().endswith("pictures alone: Brand 2")
+
+
 def test_an_account_needs_brands(tmp_path: Path, match: Path) -> None:
     signs = Config(
         stream=(StreamSettings(url=str(match)),), output=OutputSettings(folder=str(tmp_path), sinks=("ledger",))

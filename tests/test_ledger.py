@@ -81,12 +81,12 @@ def write(
             closed = fold.update(piece)
             ledger.write(piece, open=fold.open())
             for impression in closed:
-                ledger.close_impression(impression, {"crop": NOTHING})
+                ledger.write(None, closed=[(impression, {"crop": NOTHING})])
             found += closed
         if not stop:
             last = fold.finish(closed_by)
             for impression in last:
-                ledger.close_impression(impression)
+                ledger.write(None, closed=[(impression, {})])
             ledger.finish(closed_by)
             found += last
         return found, ledger.head()
@@ -216,9 +216,9 @@ def test_the_same_run_that_tells_otherwise_is_refused(path: Path) -> None:
     with Ledger(path, identity(), clock=CLOCK) as ledger, account(path) as kept:
         changed = dataclasses.replace(kept.entries[0].impression, on_screen_seconds=99.0)
         with pytest.raises(SinkError, match="tells otherwise than before: the impression of"):
-            ledger.close_impression(changed)
+            ledger.write(None, closed=[(changed, {})])
         with pytest.raises(SinkError, match="was stopped by an error"):
-            ledger.checkpoint([])
+            ledger.write(None, open=[])
     assert dump(path) == before
 
 
@@ -337,7 +337,7 @@ for attempt in range(100):
                 closed = fold.update(piece)
                 ledger.write(piece, open=fold.open())
                 for impression in closed:
-                    ledger.close_impression(impression)
+                    ledger.write(None, closed=[(impression, {})])
                     os.write(acknowledged, f"{run.id} {impression.id}\\n".encode())
         os._exit(0)
     time.sleep(seed.uniform(0, 0.08))
@@ -381,11 +381,11 @@ def fill(path: Path) -> tuple[str, list[str]]:
             closed = fold.update(piece)
             ledger.write(piece, open=fold.open())
             for impression in closed:
-                ledger.close_impression(impression)
+                ledger.write(None, closed=[(impression, {})])
                 told.append(impression.id)
     except SinkError as error:
         with pytest.raises(SinkError, match="was stopped by an error"):
-            ledger.checkpoint([])
+            ledger.write(None, open=[])
         return str(error), told
     finally:
         ledger.close()

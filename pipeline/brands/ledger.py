@@ -81,18 +81,6 @@ class Ledger:
                 os.close(self._lock)
                 raise
 
-    def append_observations(self, observations: Observations) -> None:
-        """Keep what was observed next."""
-        self.write(observations)
-
-    def checkpoint(self, open: Sequence[Impression]) -> None:
-        """Keep what is on screen now."""
-        self.write(None, open=open)
-
-    def close_impression(self, impression: Impression, evidence: Mapping[str, str | None] | None = None) -> None:
-        """Keep an impression that is over."""
-        self.write(None, closed=[(impression, evidence or {})])
-
     def write(
         self,
         observations: Observations | None,

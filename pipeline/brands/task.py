@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,8 @@ from streams.frame import Frame, StreamInfo
 
 if TYPE_CHECKING:
     from pipeline.tasks import Origin
+
+log = logging.getLogger(__name__)
 
 SETTLE_SECONDS = 0.8
 """So long a frame waits for it to be clear which of its tracks are real; what is not confirmed by then is none."""
@@ -66,9 +69,13 @@ class Brands:
             raise ConfigError(
                 "--task logos needs --gallery FILE; `wayside enrol BRAND FILE... --gallery FILE` makes one"
             )
-        self.gallery = Gallery.load(Path(config.brands.gallery), embedder_sha256=None)
+        path = Path(config.brands.gallery)
+        self.gallery = Gallery.load(path, embedder_sha256=None)
         if not self.gallery.brands:
-            raise ConfigError(f"{config.brands.gallery}: no brand is enrolled in it")
+            raise ConfigError(f"{path}: no brand is enrolled in it")
+        if self.gallery.texts:
+            unread = ", ".join(self.gallery.texts)
+            log.warning("%s: words are not read yet; these brands are found by pictures alone: %s", path, unread)
         self.profile = find_profile(config.brands.profile)
         self._config = config
 
