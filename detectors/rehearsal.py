@@ -153,24 +153,13 @@ def rehearse(
     stranger = np.concatenate(foreign)
     threshold = _threshold(stranger, false_alarms)
     confused = np.zeros((len(gallery.brands),) * 2)
-    told_of = []
     for i in own:
         names = found[(truth == i) & (score >= threshold)]
         confused[i] = np.bincount(names, minlength=len(gallery.brands)) / views
-        right = float(confused[i, i])
-        confused[i, i] = 0
-        other = int(confused[i].argmax())
-        told_of.append(
-            BrandReport(
-                gallery.brands[i],
-                len(own[i]),
-                views,
-                right,
-                float((found[(truth == i) & (score >= whole.threshold)] == i).sum() / views),
-                gallery.brands[other] if confused[i, other] > 0 else None,
-                float(confused[i, other]),
-            )
-        )
+    right = confused.diagonal().copy()
+    np.fill_diagonal(confused, 0)
+    at_shipped = {i: float((found[(truth == i) & (score >= whole.threshold)] == i).sum() / views) for i in own}
+    told_of = [_brand_report(gallery, i, len(own[i]), views, float(right[i]), at_shipped[i], confused[i]) for i in own]
 
     def rates(at: float) -> Rates:
         is_told, is_right = score >= at, found == truth
@@ -180,6 +169,16 @@ def rehearse(
     pairs = _look_alikes(gallery, confused)
     sizes = len(truth), len(stranger), len(places)
     return Report(tuple(told_of), rates(threshold), rates(whole.threshold), pairs, *sizes)
+
+
+def _brand_report(
+    gallery: Gallery, brand: int, exemplars: int, views: int, right: float, at_shipped: float, confused: Floats
+) -> BrandReport:
+    """What is told of one brand. confused: share of its views that went under each brand's name, its own aside."""
+    other = int(confused.argmax())
+    share = float(confused[other])
+    name = gallery.brands[other] if share > 0 else None
+    return BrandReport(gallery.brands[brand], exemplars, views, right, at_shipped, name, share)
 
 
 def drawn(name: str, pixels: NDArray[np.uint8]) -> Artwork:
