@@ -39,14 +39,19 @@ class StreamSettings:
 
     url: a path of a video, a folder or glob of images, `camera:0`, `sample:road?seed=1`
     name: folder and label of the stream; without it, it is made from the url
+    decoder_threads: of a video file; 0 is one a core. Goes up: heavy files decode faster, but the damaged parts of one
+        give other pictures from run to run, and so may their events
     """
 
     url: str
     name: str | None = None
+    decoder_threads: int = 1
 
     def __post_init__(self) -> None:
         if self.name is not None and not re.fullmatch(r"\w[\w.-]*", self.name):
             raise ValueError(f"name must be letters, digits, '_', '-' and '.', got {self.name!r}")
+        if self.decoder_threads < 0:
+            raise ValueError(f"decoder_threads must be 0 or more, got {self.decoder_threads}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

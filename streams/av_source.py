@@ -67,8 +67,7 @@ class AvSource:
     path: of a file, or what the input device named `device_format` calls one of its devices.
     options: FFmpeg's, for a device.
     threads: of the decoder; 0 is one a core. With more, frames are decoded side by side: faster, as many frames later,
-        and not repeatable where the file is damaged, since FFmpeg's threads race each other to patch the holes, and
-        damaged frames differ from run to run. None is 0 for a file and 1 for a live source.
+        and not repeatable where the file is damaged, since FFmpeg's threads race each other to patch the holes.
     is_live: the end is a fault (DecodeError).
     """
 
@@ -79,7 +78,7 @@ class AvSource:
         name: str,
         device_format: str | None = None,
         options: Mapping[str, str] | None = None,
-        threads: int | None = None,
+        threads: int = 1,
         is_live: bool = False,
     ) -> None:
         self.corrupt_packets = 0
@@ -98,7 +97,7 @@ class AvSource:
             self._clock = MediaClock(nominal=round(1 / (self._time_base * (self._stream.average_rate or 25))))
             self._stream.codec_context.options = {"max_pixels": str(_MAX_PIXELS)}
             self._stream.thread_type = "AUTO"
-            self._stream.thread_count = int(is_live) if threads is None else threads
+            self._stream.thread_count = threads
             self._moments = self._timed(_progressive(self._decoded(self._packets())))
             self._first = next(self._moments, None)
             if self._first is None:

@@ -61,14 +61,14 @@ def open_source(
     *,
     name: str | None = None,
     image_fps: float = 1.0,
-    decoder_threads: int | None = None,
+    decoder_threads: int = 1,
     factories: Mapping[str, Factory] = MappingProxyType({}),
 ) -> Source:
     """Open a video file, a folder or glob of images, one image, or what a scheme's factory opens (`camera:0`).
 
     name: of the stream; without it `urls.stream_name` finds one.
     image_fps: pace of images, which have no times of their own.
-    decoder_threads: for a video file; see `AvSource.threads`. 1 gives the same frames every time of a damaged file too.
+    decoder_threads: for a video file; see `AvSource`. Only 1 gives the same frames every time of a damaged file.
     factories: more schemes, from a caller that makes frames itself.
 
     Raises OpenError with one clear line where there is nothing to open.
@@ -87,7 +87,7 @@ def open_source(
     return _open_path(url, name, image_fps, decoder_threads)
 
 
-def _open_path(text: str, name: str, image_fps: float, decoder_threads: int | None) -> Source:
+def _open_path(text: str, name: str, image_fps: float, decoder_threads: int) -> Source:
     path = Path(text)
     if not text:  # which pathlib takes for the current folder
         raise OpenError("the path is empty")

@@ -99,6 +99,23 @@ def test_the_same_file_twice_gives_the_same_bytes(tmp_path: Path, drive: Path) -
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
+def test_a_damaged_file_twice_gives_the_same_bytes(tmp_path: Path, drive: Path) -> None:
+    """FFmpeg patches the holes; with several threads, in another way every time."""
+    damaged = write_world(tmp_path / "damaged.avi", SIGNS, SECONDS, codec="mpeg4", pix_fmt="yuv420p")
+    data = bytearray(damaged.read_bytes())
+    for at in range(len(data) // 4, len(data), len(data) // 12):
+        data[at : at + 40] = bytes(40)
+    damaged.write_bytes(data)
+    kinds = ("events", "detections")
+    first = run(config(tmp_path / "0", damaged, sinks=kinds))
+    (frames,) = first.frames.values()
+    assert frames.corrupt or frames.decoded < round(SECONDS * FPS), "the damage does not show"
+    for k in range(1, 4):
+        run(config(tmp_path / str(k), damaged, sinks=kinds))
+        for name in ("events.jsonl", "detections.jsonl"):
+            assert (tmp_path / str(k) / name).read_bytes() == (tmp_path / "0" / name).read_bytes()
+
+
 def test_events_hold_no_path_and_no_setting_of_speed(tmp_path: Path, drive: Path) -> None:
     """Another place of the same file, another folder and another batch size: not a byte differs."""
     moved = tmp_path / "elsewhere" / drive.name

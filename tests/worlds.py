@@ -192,13 +192,15 @@ def _squares(image: Image) -> Detections:
     return found(boxes, class_ids, scores)
 
 
-def write_world(path: Path, signs: Sequence[Sign], seconds: float) -> Path:
-    """Write a world as a video without loss, so that what is decoded does not depend on an encoder's version."""
+def write_world(
+    path: Path, signs: Sequence[Sign], seconds: float, *, codec: str = "ffv1", pix_fmt: str = "bgr0"
+) -> Path:
+    """Write a world as a video; by itself without loss, so that no encoder's version has a say in what is decoded."""
     pictures = [picture(signs, now) for now in times(seconds)]
     return write_video(
         path,
-        codec="ffv1",
-        pix_fmt="bgr0",
+        codec=codec,
+        pix_fmt=pix_fmt,
         size_wh=SIZE_WH,
         pts=range(len(pictures)),
         time_base=Fraction(1, FPS),
