@@ -142,7 +142,7 @@ class Record:
         failure = self.failures.get(name)
         return {
             "stream": name,
-            "size_wh": list(source.info.size_wh),
+            "size_wh": source.info.size_wh,
             "frames": counts.decoded,
             "scanned": counts.scanned,
             "processed": counts.processed,

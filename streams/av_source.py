@@ -112,7 +112,7 @@ class AvSource:
         moment, self._first = self._first, None
         if moment is None:
             return
-        first_pts, size_wh = moment.pts, self.info.size_wh
+        first_pts, size_wh = moment.pts, self._pixels(moment.frame).size_wh
         try:
             while moment is not None and not self._is_closed:
                 following = next(self._moments, None)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
 
+from streams.gap import WallClock
 from streams.pixels import Image, Pixels, Plane
 
 
@@ -14,7 +15,8 @@ class StreamInfo:
     """What is known of a stream when it is opened.
 
     name: folder and label, see `urls.stream_name`
-    size_wh: pixels of the first frame as it is shown, rotation applied; later frames may differ
+    size_wh: pixels of the first frame as it is shown, rotation applied; later frames may differ. None of a live stream
+        that has not given one yet
     average_fps: as the container says, None where it does not; never use it for times
     time_base: seconds a tick of `Frame.pts`
     is_live: frames come at the world's pace, and the end of the stream is a fault
@@ -24,7 +26,7 @@ class StreamInfo:
     """
 
     name: str
-    size_wh: tuple[int, int]
+    size_wh: tuple[int, int] | None
     average_fps: float | None
     time_base: Fraction
     is_live: bool
@@ -45,6 +47,7 @@ class Frame:
     received_at: `time.monotonic()` when it was decoded; for latency, never for times of events
     is_corrupt: the decoder says that it had to make up a part of it; it does not always know
     pixels: in their native form
+    wall_clock: of a live stream, how its times lie in the world's
     """
 
     stream: str
@@ -56,6 +59,7 @@ class Frame:
     received_at: float
     is_corrupt: bool
     pixels: Pixels
+    wall_clock: WallClock | None = None
 
     @property
     def size_wh(self) -> tuple[int, int]:

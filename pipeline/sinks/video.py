@@ -17,16 +17,20 @@ class AnnotatedVideo:
     takes = (*EVENTS, Tracked)
 
     def __init__(self, path: Path, info: StreamInfo, screen: Screen) -> None:
-        self._writer = VideoWriter(path, info.size_wh, time_base=info.time_base)
-        self._screen = screen
+        self._path, self._time_base, self._screen = path, info.time_base, screen
+        # A live stream may tell its size with its first frame only; of a file it is known, and so is a bad path.
+        self._writer = None if info.size_wh is None else VideoWriter(path, info.size_wh, time_base=info.time_base)
 
     def write(self, item: Event | Tracked) -> None:
         if not isinstance(item, Tracked):
             self._screen.take(item)
             return
         frame = item.frame
+        if self._writer is None:
+            self._writer = VideoWriter(self._path, frame.size_wh, time_base=self._time_base)
         duration = round(frame.duration_seconds / frame.time_base)
         self._writer.write(self._screen.draw(item), pts=frame.pts, duration=duration, time_base=frame.time_base)
 
     def close(self) -> None:
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()
