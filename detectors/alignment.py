@@ -38,6 +38,9 @@ STEPS = (1.15, 1.06)
 MOST_ROUNDS = 4
 AT_ONCE = 0.72
 """Correlation from which a box fits as it is."""
+HOPELESS = 0.4
+"""Correlation at the best coarse scale below which no more are tried: of the places that in the end were told on
+three tennis clips 2 % have less, of all others half."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,19 +102,25 @@ def _inked(pixels: Image) -> tuple[float, float]:
     return max(0.0, low), min(1.0, high)
 
 
-def align(picture: Picture, box: Floats, tried: Sequence[Template]) -> tuple[Floats, float, int]:
-    """Return where the best of the templates lies near a box (4,), its correlation, -1 to 1, and which it is."""
+def align(
+    picture: Picture, box: Floats, tried: Sequence[Template], *, follow: bool = False
+) -> tuple[Floats, float, int]:
+    """Return where the best of the templates lies near a box (4,), its correlation, -1 to 1, and which it is.
+
+    follow: the box is about right in size, as where it stood a frame ago: no other scales are tried but its neighbours
+    """
     nominal = crop_areas(box[None])[0] / np.array([1, 1, CROP_SCALE, CROP_SCALE], np.float32)
     area = on_pixels((nominal * np.array([1, 1, REACH, REACH], np.float32))[None])[0]
     longest = max(max(one.grey.shape) for one in tried)
     seen = crop(picture, area, round(longest * REACH * max(COARSE)))
     place = cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY).astype(np.float32)
     found = [(*_fit(place, wanted, 1.0, 1.0), k, 1.0, 1.0) for k, wanted in enumerate(tried)]
-    is_rough = max(found)[0] < AT_ONCE
-    if is_rough:
+    steps: Sequence[float] = STEPS[1:]
+    if not follow and max(found)[0] < AT_ONCE:
         found += [(*_fit(place, w, *at), k, *at) for k, w in enumerate(tried) for at in product(COARSE, COARSE)]
+        steps = STEPS if max(found)[0] >= HOPELESS else ()
     best = max(found)
-    for step in STEPS if is_rough else STEPS[1:]:
+    for step in steps:
         for _ in range(MOST_ROUNDS):
             _, _, _, k, sx, sy = best
             scales = (sx * step, sy), (sx / step, sy), (sx, sy * step), (sx, sy / step)

@@ -41,8 +41,17 @@ class Detector(Protocol):
         """Where something might be: proposals float32 (N, 4) a picture, in its pixels, the likeliest first."""
         ...
 
-    def verify(self, pictures: Sequence[Picture], proposals: Sequence[NDArray[np.float32]]) -> list[Detections]:
-        """What is there: proposals, from a scan or from elsewhere, named and with refined boxes."""
+    def verify(
+        self,
+        pictures: Sequence[Picture],
+        proposals: Sequence[NDArray[np.float32]],
+        expected: Sequence[Detections] | None = None,
+    ) -> list[Detections]:
+        """What is there: proposals, from a scan or from elsewhere, named and with refined boxes.
+
+        expected: a picture, what was found before, each box where it should be by now; a detector may take its name for
+        granted where it still looks the same
+        """
         ...
 
     def __call__(self, images: Sequence[Image | Picture]) -> list[Detections]:
@@ -86,12 +95,26 @@ class SignDetector:
     def scan(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32]]:
         return [boxes for boxes, _ in self._scan(pictures)]
 
-    def verify(self, pictures: Sequence[Picture], proposals: Sequence[NDArray[np.float32]]) -> list[Detections]:
-        return self._verify(pictures, proposals)
+    def verify(
+        self,
+        pictures: Sequence[Picture],
+        proposals: Sequence[NDArray[np.float32]],
+        expected: Sequence[Detections] | None = None,
+    ) -> list[Detections]:
+        return self._verify(pictures, with_expected(proposals, expected))
 
     def __call__(self, images: Sequence[Image | Picture]) -> list[Detections]:
         pictures = [as_picture(image) for image in images]
         return self.verify(pictures, self.scan(pictures))
+
+
+def with_expected(
+    proposals: Sequence[NDArray[np.float32]], expected: Sequence[Detections] | None
+) -> Sequence[NDArray[np.float32]]:
+    """Proposals with the boxes of what is expected before them, for a detector that looks at all of them alike."""
+    if expected is None:
+        return proposals
+    return [np.concatenate([known.xyxy, boxes]) for known, boxes in zip(expected, proposals, strict=True)]
 
 
 DETECTORS: dict[str, Callable[..., Detector]] = {"signs": SignDetector, "logos": LogoDetector}

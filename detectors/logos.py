@@ -47,6 +47,10 @@ FIT_WEIGHT, USUAL_FIT = 8.0, 0.62
 """What a correlation is worth beside the embedding's logit, and which is worth nothing (NOTES.md, "laid over")."""
 
 
+FOLLOWED_BY, FOLLOWED_FROM = 2, 0.7
+"""Likenesses laid over what is expected, and the correlation from which it is still there."""
+
+
 class LogoDetector:
     """Logos of the brands of a gallery. Scanner and embedder come from one folder.
 
@@ -94,14 +98,46 @@ class LogoDetector:
     def scan(self, pictures: Sequence[Picture]) -> list[Floats]:
         return [boxes for boxes, _ in self._scan(pictures)]
 
-    def verify(self, pictures: Sequence[Picture], proposals: Sequence[Floats]) -> list[Detections]:
+    def verify(
+        self,
+        pictures: Sequence[Picture],
+        proposals: Sequence[Floats],
+        expected: Sequence[Detections] | None = None,
+    ) -> list[Detections]:
         """Name each proposal by the gallery, and lay the likenesses that are nearest over it.
 
         Where the best one fits is the box; how well it fits there and how near the embeddings before and after lie to
-        the brand make one score.
+        the brand make one score. What is expected keeps its name and its embedding where a likeness of its brand still
+        fits, which takes a twentieth of the time; where none does, it is looked at as a proposal is.
         """
         if not len(self.gallery.owner):
             return [Detections.empty()] * len(pictures)
+        known = [self._followed(p, e) for p, e in zip(pictures, expected or [], strict=bool(expected))]
+        if known:
+            proposals = [np.concatenate([rest, boxes]) for (_, rest), boxes in zip(known, proposals, strict=True)]
+        found = self._named(pictures, proposals)
+        for i, (kept, _) in enumerate(known):
+            if len(kept):
+                found[i] = joined(pictures[i].size_wh, kept, found[i])
+        return found
+
+    def _followed(self, picture: Picture, expected: Detections) -> tuple[Detections, Floats]:
+        """What is still seen of what is expected, and the boxes of the rest (N, 4)."""
+        if expected.embedding is None:
+            return Detections.empty(), expected.xyxy
+        laid, fits = expected.xyxy.copy(), np.zeros(len(expected), np.float32)
+        for i, (box, brand) in enumerate(zip(expected.xyxy, expected.class_id, strict=True)):
+            rows = np.flatnonzero(self.gallery.owner == brand)
+            near = rows[np.argsort(-(self.gallery.vectors[rows] @ expected.embedding[i]), kind="stable")[:FOLLOWED_BY]]
+            laid[i], fits[i], _ = align(picture, box, [self._templates.of(row) for row in near], follow=True)
+        logits = self._logit(expected.embedding, expected.class_id) + FIT_WEIGHT * (fits - USUAL_FIT)
+        score = (1 / (1 + np.exp(-logits))).astype(np.float32)
+        is_there = (fits >= FOLLOWED_FROM) & (score >= self.threshold)
+        kept = Detections(laid, score, expected.class_id.copy(), expected.embedding.copy())[is_there]
+        return kept, expected.xyxy[~is_there]
+
+    def _named(self, pictures: Sequence[Picture], proposals: Sequence[Floats]) -> list[Detections]:
+        """Name proposals, of whatever they may be."""
         owner = np.repeat(np.arange(len(pictures)), [len(p) for p in proposals])
         boxes = np.concatenate([np.zeros((0, 4), np.float32), *proposals]).astype(np.float32)
         owner, boxes, embeddings = self._likely(pictures, owner, boxes)
@@ -165,6 +201,12 @@ class LogoDetector:
         side = self._embed.window
         crops = [crop(pictures[o], area, side) for o, area in zip(owner, areas, strict=True)]
         return self._embed(np.stack(crops) if crops else np.zeros((0, side, side, 3), np.uint8))
+
+
+def joined(size_wh: tuple[int, int], first: Detections, second: Detections) -> Detections:
+    """The detections of one picture, doubles suppressed."""
+    both = Detections.concat([first, second])
+    return settled(size_wh, both.xyxy, both.score, both.class_id, both.embedding)
 
 
 class Templates:

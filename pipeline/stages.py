@@ -123,10 +123,11 @@ def detect(
             for frame in row:
                 if id(frame) in cuts:
                     trackers[frame.stream].cut()
-            boxes = [_where(frame, proposals.get(id(frame)), trackers[frame.stream]) for frame in row]
+            places = [_where(frame, proposals.get(id(frame)), trackers[frame.stream]) for frame in row]
             with metrics.stages("verify"):
-                is_anything = any(map(len, boxes))
-                found = detector.verify(row, boxes) if is_anything else [Detections.empty()] * len(row)
+                boxes, expected = [boxes for boxes, _ in places], [known for _, known in places]
+                is_anything = any(map(len, boxes)) or any(map(len, expected))
+                found = detector.verify(row, boxes, expected) if is_anything else [Detections.empty()] * len(row)
             for frame, detections in zip(row, found, strict=True):
                 yield Found(frame, detections, id(frame) in proposals, id(frame) in cuts)
 
@@ -199,10 +200,13 @@ def _is_due(frame: Frame, next_scan: dict[str, float], scan_seconds: float, *, n
     return True
 
 
-def _where(frame: Frame, proposals: Boxes | None, tracker: Tracker) -> Boxes:
-    """Return the boxes to verify in a frame; `proposals` is None where it was not scanned."""
+def _where(frame: Frame, proposals: Boxes | None, tracker: Tracker) -> tuple[Boxes, Detections]:
+    """Return the boxes to verify in a frame, and what is expected there; `proposals` is None where it was not scanned.
+
+    With a scan everything is looked at anew, so that a name that was taken for granted does not live for ever.
+    """
     if proposals is None:
-        return tracker.predicted(frame.pts_seconds, known_only=True)
+        return np.zeros((0, 4), np.float32), tracker.expected(frame.pts_seconds, known_only=True)
     predicted = tracker.predicted(frame.pts_seconds)
     is_new = iou(proposals, predicted).max(axis=1, initial=0) < _SAME_PLACE
-    return np.concatenate([predicted, proposals[is_new]])
+    return np.concatenate([predicted, proposals[is_new]]), Detections.empty()

@@ -159,8 +159,19 @@ class Tracker:
 
         known_only: leave out those whose vote says "other", by far the most in a busy picture
         """
-        boxes = [life.motion.box_at(pts_seconds) for life in self._lives if not known_only or self._is_known(life)]
-        return np.array([box for box in boxes if self._is_inside(box)], np.float32).reshape(-1, 4)
+        return self.expected(pts_seconds, known_only=known_only).xyxy
+
+    def expected(self, pts_seconds: float, *, known_only: bool = False) -> Detections:
+        """Return the same with what was last found there: class, score and embedding of each track's last detection."""
+        lives = [life for life in self._lives if not known_only or self._is_known(life)]
+        told = [(box, life) for life in lives if self._is_inside(box := life.motion.box_at(pts_seconds))]
+        embeddings = [life.embedding for _, life in told if life.embedding is not None]
+        return Detections(
+            np.array([box for box, _ in told], np.float32).reshape(-1, 4),
+            np.array([life.last_score for _, life in told], np.float32),
+            np.array([life.last_class_id for _, life in told], np.int64),
+            np.stack(embeddings) if told and len(embeddings) == len(told) else None,
+        )
 
     def update(
         self, detections: Detections, *, pts_seconds: float, size_wh: tuple[int, int], known_only: bool = False
@@ -249,6 +260,7 @@ class Tracker:
             score=score,
             is_sure=score >= self._threshold,
             size_wh=self._size_wh,
+            embedding=None if detections.embedding is None else detections.embedding[row],
         )
 
     def _is_over(self, life: _Life) -> bool:
@@ -355,6 +367,8 @@ class _Life:
         self.motion = Motion(box, pts_seconds=pts_seconds, height=height)
         self.is_confirmed = False
         self.detection_score: float | None = None
+        self.last_score, self.last_class_id = 0.0, -1
+        self.embedding: NDArray[np.float32] | None = None
         self.xyxy = box
         self.pts_seconds = self.start_seconds = self.end_seconds = pts_seconds
         self.sure_hits = 0
@@ -385,11 +399,21 @@ class _Life:
         self.pts_seconds = pts_seconds
         self.detection_score = None
 
-    def take(self, box: Box, *, class_id: int, score: float, is_sure: bool, size_wh: tuple[int, int]) -> None:
+    def take(
+        self,
+        box: Box,
+        *,
+        class_id: int,
+        score: float,
+        is_sure: bool,
+        size_wh: tuple[int, int],
+        embedding: NDArray[np.float32] | None,
+    ) -> None:
         """Take this frame's detection."""
         self.motion.correct(box)
         self.xyxy = box
-        self.detection_score = score
+        self.detection_score = self.last_score = score
+        self.last_class_id, self.embedding = class_id, embedding
         self.end_seconds = self.pts_seconds
         self.vote.add(class_id, score)
         side = math.sqrt(max(1.0, box[2] - box[0]) * max(1.0, box[3] - box[1]))

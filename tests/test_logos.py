@@ -73,6 +73,21 @@ def test_an_enrolled_logo_is_found_where_it_stands_now():
     assert np.linalg.norm(found.embedding, axis=1) == pytest.approx(1.0, abs=1e-4)
 
 
+def test_what_is_expected_is_followed_without_being_named_anew(folder):
+    """Its name and embedding are kept where it still stands; where it does not, it is looked at as anything is."""
+    detector = open_detector("logos", folder=folder, gallery=gallery_of(folder, arena()))
+    (seen,) = detector.verify([arena()], [BOX])
+    moved = BOX + np.array([6, 3, 6, 3], np.float32)
+    pictures = [arena(moved), arena(BOX + 150), arena(is_mirrored=True)]
+    nothing = np.zeros((0, 4), np.float32)
+    followed, gone, mirrored = detector.verify(pictures, [nothing] * 3, [seen[:1]] * 3)
+    assert iou(followed.xyxy, moved)[0, 0] > 0.75
+    assert followed.score[0] >= detector.threshold
+    assert np.array_equal(followed.embedding[0], seen.embedding[0])
+    for other in (gone, mirrored):
+        assert not (other.score >= detector.threshold).any()
+
+
 def test_its_mirror_image_is_another_thing(folder):
     detector = open_detector("logos", folder=folder, gallery=gallery_of(folder, arena()))
     (right,), (other,) = (detector.verify([arena(is_mirrored=m)], [BOX]) for m in (False, True))

@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import av
-import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from detectors.detections import Detections
 from detectors.picture import Picture
@@ -26,7 +24,7 @@ from pipeline.road.task import RoadSettings
 from pipeline.run import watch
 from streams.errors import OpenError
 from tests.test_metrics import free_port
-from tests.worlds import FPS, Sign, SquareDetector, write_world
+from tests.worlds import FPS, Boxes, Expected, Sign, SquareDetector, write_world
 
 SIGNS = [Sign(2, z=45), Sign(13, x=-3.0, z=50), Sign(43, x=3.4, z=64)]
 SECONDS = 4.0
@@ -155,10 +153,12 @@ class Failing(SquareDetector):
         super().__init__()
         self.at, self.error = at, error
 
-    def verify(self, pictures: Sequence[Picture], proposals: Sequence[NDArray[np.float32]]) -> list[Detections]:
+    def verify(
+        self, pictures: Sequence[Picture], proposals: Sequence[Boxes], expected: Expected = None
+    ) -> list[Detections]:
         if len(self.verifications) == self.at:
             raise self.error
-        return super().verify(pictures, proposals)
+        return super().verify(pictures, proposals, expected)
 
 
 def test_what_was_written_before_an_error_stays_readable(tmp_path: Path, drive: Path) -> None:
@@ -191,10 +191,12 @@ class Signalled(SquareDetector):
         super().__init__()
         self.number = number
 
-    def verify(self, pictures: Sequence[Picture], proposals: Sequence[NDArray[np.float32]]) -> list[Detections]:
+    def verify(
+        self, pictures: Sequence[Picture], proposals: Sequence[Boxes], expected: Expected = None
+    ) -> list[Detections]:
         if len(self.verifications) == 50:
             os.kill(os.getpid(), self.number)
-        return super().verify(pictures, proposals)
+        return super().verify(pictures, proposals, expected)
 
 
 def run_and_be_signalled(folder: Path, drive: Path, number: signal.Signals) -> None:
@@ -222,11 +224,13 @@ def test_metrics_are_served_while_it_runs(tmp_path: Path, drive: Path) -> None:
     port, pages = free_port(), []
 
     class Scraped(SquareDetector):
-        def verify(self, pictures: Sequence[Picture], proposals: Sequence[NDArray[np.float32]]) -> list[Detections]:
+        def verify(
+            self, pictures: Sequence[Picture], proposals: Sequence[Boxes], expected: Expected = None
+        ) -> list[Detections]:
             if len(self.verifications) == 50:
                 with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
                     pages.append(page.read().decode())
-            return super().verify(pictures, proposals)
+            return super().verify(pictures, proposals, expected)
 
     run(replace(config(tmp_path, drive), metrics=MetricsSettings(port=port)), Scraped())
     (page,) = set(pages)

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from detectors.detections import Detections
+from detectors.detector import with_expected
 from detectors.picture import Picture
 from pipeline.metrics import Metrics
 from pipeline.stages import Found, StreamEnd, Tracked, detect, events, follow, rounds
 from pipeline.tracker import Tracker
 from streams.frame import Frame
-from tests.worlds import Sign, SquareDetector, frame, picture, times
+from tests.worlds import Boxes, Expected, Sign, SquareDetector, frame, picture, times
 
 SIGN = Sign(2, z=38)
 
@@ -100,9 +100,11 @@ class Asked(SquareDetector):
         super().__init__()
         self.asked: list[int] = []
 
-    def verify(self, pictures: Sequence[Picture], proposals: Sequence[NDArray[np.float32]]) -> list[Detections]:
-        self.asked += map(len, proposals)
-        return super().verify(pictures, proposals)
+    def verify(
+        self, pictures: Sequence[Picture], proposals: Sequence[Boxes], expected: Expected = None
+    ) -> list[Detections]:
+        self.asked += map(len, with_expected(proposals, expected))
+        return super().verify(pictures, proposals, expected)
 
 
 def test_the_tracker_has_seen_a_frame_before_the_next_is_verified() -> None:

@@ -17,11 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.detections import Detections
+from detectors.detector import with_expected
 from detectors.labels import SIGN_LABELS
 from detectors.picture import Image, Picture
 from streams.frame import Frame, StreamInfo
 from streams.pixels import RgbPixels
 from tests.media import write_video
+
+Boxes = NDArray[np.float32]
+Expected = Sequence[Detections] | None
+"""As `Detector.verify` takes it."""
 
 FPS = 25
 SIZE_WH = (640, 384)
@@ -163,8 +168,14 @@ class SquareDetector:
         self.scans.append(len(pictures))
         return [_squares(p.rgb()).xyxy.copy() for p in pictures]
 
-    def verify(self, pictures: Sequence[Picture], proposals: Sequence[NDArray[np.float32]]) -> list[Detections]:
+    def verify(
+        self,
+        pictures: Sequence[Picture],
+        proposals: Sequence[Boxes],
+        expected: Expected = None,
+    ) -> list[Detections]:
         self.verifications.append(len(pictures))
+        proposals = with_expected(proposals, expected)
         return [self._verify(p, boxes) for p, boxes in zip(pictures, proposals, strict=True)]
 
     def __call__(self, images: Sequence[Picture]) -> list[Detections]:
