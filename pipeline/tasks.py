@@ -35,6 +35,10 @@ class Origin:
 class Screen(Protocol):
     """Draws one stream's frames; it is given the events that lie before each."""
 
+    def size_wh(self, picture_wh: tuple[int, int]) -> tuple[int, int]:
+        """Return the size of what is drawn of a picture of that size."""
+        ...
+
     def take(self, event: Event) -> None: ...
 
     def draw(self, tracked: Tracked) -> Image: ...

@@ -1,4 +1,4 @@
-"""What the overlay shows of a broadcast: brands boxed and named, and each brand's seconds on screen so far.
+"""What the overlay shows of a broadcast: brands boxed and named, and each brand's seconds so far in a band below.
 
 It chooses words and colours; `pipeline.overlay` draws the boxes.
 """
@@ -6,13 +6,14 @@ It chooses words and colours; `pipeline.overlay` draws the boxes.
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from pipeline.lettering import Colour, line
+from pipeline.lettering import Colour, block, line
 from pipeline.overlay import Box, Words, draw_overlay
 from pipeline.plate import Plate, as_image, rounded
 from pipeline.tracker import Track
@@ -20,7 +21,8 @@ from pipeline.tracker import Track
 _DARK: Colour = (17, 20, 26)
 _TEXT: Colour = (250, 250, 250)
 _NOTE: Colour = (190, 197, 207)
-_ROWS = 8  # brands in the tally at the most, those with the most seconds
+_FAINT: Colour = (128, 136, 148)
+_BAND, _COLUMN = 38, 158  # height of the band, least width of a brand's place in it, for a shorter side of 720 pixels
 
 
 def colour_of(brand: int) -> Colour:
@@ -29,13 +31,21 @@ def colour_of(brand: int) -> Colour:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
+def size_with_band(picture_wh: tuple[int, int]) -> tuple[int, int]:
+    """The size of what is drawn of a picture: it has a band below, so that the tally hides nothing of it."""
+    width, height = picture_wh
+    band = max(18, round(_BAND * min(picture_wh) / 720))
+    return width, height + band + (height + band) % 2  # even, as H.264 wants it
+
+
 def draw_brands(
     rgb: NDArray[np.uint8], tracks: Iterable[Track], brands: Sequence[str], seconds: Mapping[int, float]
 ) -> NDArray[np.uint8]:
-    """Return a copy of the frame, RGB uint8 (H, W, 3), with everything drawn on it.
+    """Return a copy of the frame, RGB uint8 (H, W, 3), with everything drawn on it, and the tally in a band below it.
 
     tracks: that live at this frame; seconds: on screen so far, by the brand's number
     """
+    tracks = list(tracks)
     boxes = [
         Box(
             track.xyxy,
@@ -46,27 +56,50 @@ def draw_brands(
         )
         for track in tracks
     ]
-    frame = draw_overlay(rgb, boxes)
-    most = sorted(seconds.items(), key=lambda item: (-item[1], item[0]))[:_ROWS]
-    if most:
-        unit = min(frame.shape[:2]) / 720
-        rows = tuple((brands[brand], f"{spent:.1f} s", colour_of(brand)) for brand, spent in most)
-        _tally(rows, max(11, round(17 * unit))).blend_into(frame, round(20 * unit), round(20 * unit))
-    return frame
+    height, width = rgb.shape[:2]
+    drawn = np.empty((size_with_band((width, height))[1], width, 3), np.uint8)
+    drawn[:height] = draw_overlay(rgb, boxes)
+    drawn[height:] = _DARK
+    now = {track.class_id for track in tracks if track.state == "confirmed"}
+    _draw_tally(drawn[height:], brands, seconds, now, min(height, width) / 720)
+    return drawn
 
 
-@lru_cache(maxsize=16)
-def _tally(rows: tuple[tuple[str, str, Colour], ...], size: int) -> Plate:
-    """Put the list together: a brand's colour, its name, its seconds at the right."""
-    names = [line(name, lang="en", size=size, colour=_TEXT) for name, _, _ in rows]
-    times = [line(spent, lang="en", size=size, colour=_NOTE) for _, spent, _ in rows]
-    pad, dot, step = round(size * 0.6), round(size * 0.55), round(size * 1.4)
-    wide = max(bitmap.shape[1] for bitmap in times)
-    width = 3 * pad + dot + max(bitmap.shape[1] for bitmap in names) + pad + wide
-    image = rounded(width, step * len(rows) + pad, round(size * 0.5), _DARK, 0.84, None).copy()
-    for number, (name, spent, (_, _, colour)) in enumerate(zip(names, times, rows, strict=True)):
-        top = pad // 2 + number * step
-        image.alpha_composite(rounded(dot, dot, dot // 2, colour, 1.0, None), (pad, top + (step - dot) // 2))
-        image.alpha_composite(as_image(name), (2 * pad + dot, top + (step - name.shape[0]) // 2))
-        image.alpha_composite(as_image(spent), (width - pad - spent.shape[1], top + (step - spent.shape[0]) // 2))
+def _draw_tally(
+    band: NDArray[np.uint8], brands: Sequence[str], seconds: Mapping[int, float], now: Container[int], unit: float
+) -> None:
+    """Draw into the band those brands with the most seconds, and how many more there are.
+
+    now: those on screen, which stand out; unit: pixels of the picture a pixel of one with 720
+    """
+    size, margin = max(10, round(16 * unit)), round(20 * unit)
+    most = sorted(seconds.items(), key=lambda item: (-item[1], item[0]))
+    columns = max(1, int((band.shape[1] - 2 * margin) / (_COLUMN * unit)))
+    kept = columns if len(most) <= columns else columns - 1  # the last place is for the rest
+    place = (band.shape[1] - 2 * margin) // columns
+    plates = [
+        _brand(brands[brand], f"{spent:.1f} s", colour_of(brand), brand in now, size, place)
+        for brand, spent in most[:kept]
+    ]
+    if len(most) > kept:
+        plates.append(Plate.of(as_image(line(f"+ {len(most) - kept}", lang="en", size=size, colour=_NOTE))))
+    for column, plate in enumerate(plates):
+        plate.blend_into(band, margin + column * place, (band.shape[0] - plate.size_wh[1]) // 2)
+
+
+@lru_cache(maxsize=256)
+def _brand(name: str, spent: str, colour: Colour, is_now: bool, size: int, width: int) -> Plate:
+    """Put a brand's place in the band together: its colour, its name, its seconds; the name is cut where it is long."""
+    dot, gap = round(size * 0.6), round(size * 0.45)
+    time = line(spent, lang="en", size=size, colour=_NOTE if is_now else _FAINT)
+    room = max(size, width - dot - 4 * gap - time.shape[1])
+    words = block(name, lang="en", size=size, max_width=room, max_lines=1, colour=_TEXT if is_now else _NOTE)
+    image = Image.new("RGBA", (width, max(words.shape[0], time.shape[0])), (0, 0, 0, 0))
+    image.alpha_composite(rounded(dot, dot, dot // 2, colour, 1.0 if is_now else 0.45, None), (0, _middle(image, dot)))
+    image.alpha_composite(as_image(words), (dot + gap, _middle(image, words.shape[0])))
+    image.alpha_composite(as_image(time), (dot + 2 * gap + words.shape[1], _middle(image, time.shape[0])))
     return Plate.of(image)
+
+
+def _middle(image: Image.Image, height: int) -> int:
+    return (image.height - height) // 2

@@ -17,7 +17,7 @@ from detectors.picture import Image
 from pipeline.brands.account import RunIdentity
 from pipeline.brands.chain import FILE, last_record, read_ledger
 from pipeline.brands.clarity import clarity
-from pipeline.brands.display import draw_brands
+from pipeline.brands.display import draw_brands, size_with_band
 from pipeline.brands.impressions import Clock
 from pipeline.brands.observation import Moment, Observations, ObservationsBuilder, Row
 from pipeline.brands.profiles import find_profile
@@ -284,8 +284,11 @@ class Screen:
     def take(self, event: Event) -> None:
         """Nothing: what is drawn are the tracks, as they are seen."""
 
+    def size_wh(self, picture_wh: tuple[int, int]) -> tuple[int, int]:
+        return size_with_band(picture_wh)
+
     def draw(self, tracked: Tracked) -> Image:
-        """Return the frame with everything drawn on it, RGB uint8 (H, W, 3)."""
+        """Return the frame with everything drawn on it and the band below it, RGB uint8 (H, W, 3)."""
         shown = [track for track in tracked.tracks if track.state == "confirmed"]
         for brand in {track.class_id for track in shown if not track.is_bridged}:
             self._seconds[brand] = self._seconds.get(brand, 0.0) + tracked.frame.duration_seconds

@@ -187,6 +187,9 @@ class Screen:
         self._limit: LimitChange | None = None
         self._announcements: deque[Announcement] = deque(maxlen=_SHOWN)
 
+    def size_wh(self, picture_wh: tuple[int, int]) -> tuple[int, int]:
+        return picture_wh
+
     def take(self, event: Event) -> None:
         """Take an event that came before the next frame."""
         if isinstance(event, LimitChange):

@@ -19,7 +19,7 @@ class AnnotatedVideo:
     def __init__(self, path: Path, info: StreamInfo, screen: Screen) -> None:
         self._path, self._time_base, self._screen = path, info.time_base, screen
         # A live stream may tell its size with its first frame only; of a file it is known, and so is a bad path.
-        self._writer = None if info.size_wh is None else VideoWriter(path, info.size_wh, time_base=info.time_base)
+        self._writer = None if info.size_wh is None else self._opened(info.size_wh)
 
     def write(self, item: Event | Tracked) -> None:
         if not isinstance(item, Tracked):
@@ -27,9 +27,12 @@ class AnnotatedVideo:
             return
         frame = item.frame
         if self._writer is None:
-            self._writer = VideoWriter(self._path, frame.size_wh, time_base=self._time_base)
+            self._writer = self._opened(frame.size_wh)
         duration = round(frame.duration_seconds / frame.time_base)
         self._writer.write(self._screen.draw(item), pts=frame.pts, duration=duration, time_base=frame.time_base)
+
+    def _opened(self, picture_wh: tuple[int, int]) -> VideoWriter:
+        return VideoWriter(self._path, self._screen.size_wh(picture_wh), time_base=self._time_base)
 
     def close(self) -> None:
         if self._writer is not None:
