@@ -12,10 +12,20 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 everything=train,dev
 extras=${1-$everything}
 
-# The stamp says what .venv was made from, and with which extras; $PWD, as scripts in .venv hold its path.
+# The stamp says what .venv was made from, $PWD too, as scripts in .venv hold its path; then the extras in it, one a line.
 stamp=.venv/setup-stamp
 inputs="$(cat pyproject.toml deploy/setup.sh | sha256sum | cut -d' ' -f1) $PWD"
-if [[ -f $stamp ]] && grep -qxF -e "$inputs [$extras]" -e "$inputs [$everything]" "$stamp"; then
+
+# has EXTRAS: say whether .venv is up to date and holds these. Who has everything has each of them.
+has() {
+    local extra
+    [[ -f $stamp && $(head -n1 "$stamp") == "$inputs" ]] || return
+    for extra in ${1//,/ }; do
+        grep -qxF -e "$extra" "$stamp" || { [[ $1 != "$everything" ]] && has "$everything"; } || return
+    done
+}
+
+if has "$extras"; then
     exit 0
 fi
 
@@ -99,7 +109,9 @@ if ! .venv/bin/python -m pip --version &>/dev/null; then
     "$python" -m venv --clear .venv
 fi
 
-say "installing Python packages into .venv${extras:+, with those for $extras (gigabytes: some minutes)}"
+size=
+[[ ,$extras, == *,train,* ]] && size=" (gigabytes: some minutes)"
+say "installing Python packages into .venv${extras:+, with those for $extras}$size"
 quiet=--quiet
 [[ -t 1 ]] && quiet=
 .venv/bin/python -m pip install $quiet --disable-pip-version-check --editable ".${extras:+[$extras]}"
@@ -115,4 +127,6 @@ if [[ ,$extras, == *,dev,* ]]; then
     fetch_mosquitto
 fi
 
-echo "$inputs [$extras]" >"$stamp"
+kept= # extras that it held before, and still does
+has "" && kept=$(tail -n+2 "$stamp")
+printf '%s\n' "$inputs" $kept ${extras//,/ } >"$stamp"

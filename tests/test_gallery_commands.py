@@ -86,6 +86,21 @@ def test_a_brand_has_exemplars_of_all_kinds_and_each_once(at: Path, capsys: pyte
     }
 
 
+def test_a_folder_is_a_brand_a_file(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    artwork = at / "artwork"
+    artwork.mkdir()
+    (artwork / "README.txt").write_text("no picture")
+    for name, brand in (("Zum Löwen.png", BRANDS[4]), ("Briva.png", BRANDS[1]), ("Aurelo.png", BRANDS[0])):
+        Pillow.fromarray(draw(brand, brand.own())).save(artwork / name)
+    assert main(["enrol", "artwork", "--gallery", "new.gallery"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(r"artwork: 3 exemplars added, \d+ views in all", out[0])
+    assert out[1:] == ["new.gallery: 3 brands, 3 exemplars"]
+    assert Gallery.load(Path("new.gallery"), embedder_sha256=None).brands == ("Aurelo", "Briva", "Zum Löwen")
+    assert main(["enrol", "artwork", "--gallery", "brands.gallery"]) == 0, "two of them are there already"
+    assert "artwork: 1 exemplar added" in capsys.readouterr().out
+
+
 def test_the_same_words_make_the_same_file(at: Path) -> None:
     for name in ("one", "two"):
         assert main(["enrol", "Briva", "Briva.png", "--text", "BRIVA", "--gallery", name, "-q"]) == 0
@@ -101,6 +116,7 @@ def test_the_same_words_make_the_same_file(at: Path) -> None:
         (["enrol", "X", "Aurelo.png@1,1,9000,50"], 2, r"Aurelo\.png: the box 1,1,9000,50 is not in the picture.*"),
         (["enrol", "X", "Aurelo.png", "--icon", "addidas"], 2, r"no icon 'addidas' .*nearest: adidas.*"),
         (["enrol", "X"], 2, r"nothing to know 'X' by: give a FILE, --icon or --text"),
+        (["enrol", "bare"], 2, r"bare: no pictures in it \(\.jpeg, \.jpg, \.png, \.svg, \.webp\)"),
         (["enrol", "  ", "--text", "X"], 1, r"a brand or word mark must be 1 to 200 printable characters, got ' '"),
         (["enrol", "X", "Briva.png", "--models", "missing"], 1, r"missing/.*no such file; `wayside train logos`.*"),
         (
@@ -129,6 +145,7 @@ def test_what_cannot_be_is_told_in_one_line_and_nothing_changes(
 ) -> None:
     Path("notes.png").write_text("Dear diary")
     Path("empty.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"></svg>')
+    Path("bare").mkdir()
     Gallery().with_texts("X", ["X"]).save(Path("words.gallery"))
     if "other" in args:
         other_weights(Path("other"))

@@ -1,9 +1,13 @@
-"""`wayside enrol`: takes up a brand into a gallery, by artwork, by places in photographs, by icons, by words."""
+"""`wayside enrol`: takes up a brand into a gallery, by artwork, by places in photographs, by icons, by words.
+
+A folder in place of the brand takes up each picture in it, as the brand that the file is called by.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,9 +18,14 @@ from detectors.gallery import Gallery, embed
 from detectors.rendering import Likeness, icon, read_likeness
 from pipeline.errors import ConfigError, SinkError
 
+PICTURES = frozenset({".svg", ".png", ".jpg", ".jpeg", ".webp"})
+"""Suffixes of what is taken up of a folder."""
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("brand", metavar="BRAND", help="its name, as it is to stand in the account")
+    parser.add_argument(
+        "brand", metavar="BRAND", help="its name, as it is to stand in the account; or a folder with a file a brand"
+    )
     parser.add_argument(
         "files",
         nargs="*",
@@ -32,10 +41,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if not (args.files or args.icon or args.text):
-        raise ConfigError(f"nothing to know {args.brand!r} by: give a FILE, --icon or --text")
     try:
-        likenesses: list[Likeness] = [read_likeness(word) for word in args.files] + [icon(name) for name in args.icon]
+        likenesses = _likenesses(args)
     except DataError as error:
         raise ConfigError(str(error)) from error
     old = Gallery.load(args.gallery, embedder_sha256=None) if args.gallery.exists() else Gallery()
@@ -48,15 +55,29 @@ def run(args: argparse.Namespace) -> int:
             Gallery.load(args.gallery, embedder_sha256=embedder.sha256)  # which says what to do
         quiet = args.quiet or not sys.stderr.isatty()
         bar = tqdm(likenesses, desc="enrol", unit="exemplar", disable=quiet)
-        exemplars = [embed(args.brand, likeness, embedder) for likeness in bar]
+        exemplars = [embed(brand, likeness, embedder) for brand, likeness in bar]
         new = new.with_exemplars(exemplars, embedder_sha256=embedder.sha256)
     if new is not old:
         save(new, args.gallery)
     if not args.quiet:
-        print(_summary(args, old, new))
+        print(_summary(args, sorted({brand for brand, _ in likenesses} or {args.brand}), old, new))
         if args.text and find_spec("rapidocr") is None:
             print("words are read where the extra is installed: pip install 'wayside[text]'", file=sys.stderr)
     return 0
+
+
+def _likenesses(args: argparse.Namespace) -> list[tuple[str, Likeness]]:
+    """What is to be taken up, with its brand. Raises ConfigError where there is nothing, DataError where it is bad."""
+    if args.files or args.icon or args.text:
+        given = [read_likeness(word) for word in args.files] + [icon(name) for name in args.icon]
+        return [(args.brand, likeness) for likeness in given]
+    folder = Path(args.brand)
+    if not folder.is_dir():
+        raise ConfigError(f"nothing to know {args.brand!r} by: give a FILE, --icon or --text")
+    files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in PICTURES and file.is_file()]
+    if not files:
+        raise ConfigError(f"{folder}: no pictures in it ({', '.join(sorted(PICTURES))})")
+    return [(file.stem, read_likeness(str(file))) for file in files]
 
 
 def save(gallery: Gallery, path: Path) -> None:
@@ -67,9 +88,9 @@ def save(gallery: Gallery, path: Path) -> None:
         raise SinkError(f"{path}: cannot be written: {error.strerror}") from error
 
 
-def _summary(args: argparse.Namespace, old: Gallery, new: Gallery) -> str:
+def _summary(args: argparse.Namespace, brands: Sequence[str], old: Gallery, new: Gallery) -> str:
     """What is new, in a line, and where it is."""
-    mine = [e for e in new.exemplars if e.brand == args.brand]
+    mine = [e for e in new.exemplars if e.brand in brands]
     added = len(new.exemplars) - len(old.exemplars)
     words = len(new.texts.get(args.brand, ())) - len(old.texts.get(args.brand, ()))
     what = [counted(added, "exemplar"), counted(words, "word mark")]
