@@ -1,4 +1,4 @@
-"""`wayside detect`: finds signs in images, folders and zips, and writes a line of JSON an image."""
+"""`wayside detect`: finds signs or logos in images, folders and zips, and writes a line of JSON an image."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import io
 import json
 import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,18 +17,23 @@ from tqdm import tqdm
 
 from detectors.detections import Detections
 from detectors.detector import Detector, open_detector
+from detectors.gallery import Gallery
 from detectors.picture import Image
+from pipeline.brands.settings import BrandsSettings
+from pipeline.config import Config
 from pipeline.errors import ConfigError, SinkError
 from streams.errors import DecodeError
 from streams.image_source import IMAGE_SUFFIXES, read_image
 
-WHOLE = 4096
-"""Longest side scanned in a still picture: nobody waits for the next frame, so small signs are worth the time."""
+SCANS: Mapping[str, Mapping[str, int]] = {"signs": {"longest_side": 4096, "proposals": 48}}
+"""How finely a still picture is scanned: nobody waits for the next frame, so small signs are worth the time. Logos are
+scanned as in a video, as everything that is told of them was measured."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("paths", nargs="+", type=Path, metavar="PATH", help="an image, a folder or a zip of images")
     parser.add_argument("--task", default="signs", help="what to look for (default: signs)")
+    parser.add_argument("--gallery", metavar="FILE", help="the enrolled brands, for --task logos (see wayside enrol)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="JSON Lines file (default: standard output)")
     parser.add_argument("--models", type=Path, metavar="DIR", help="folder of your own weights (default: the shipped)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or torch (default: auto)")
@@ -42,7 +48,12 @@ def run(args: argparse.Namespace) -> int:
         if not path.exists():
             raise ConfigError(f"{path}: no such file or folder")
     detector = open_detector(
-        args.task, folder=args.models, device=args.device, precision=args.precision, longest_side=WHOLE, proposals=48
+        args.task,
+        folder=args.models,
+        device=args.device,
+        precision=args.precision,
+        gallery=gallery_of(args.task, args.gallery),
+        **SCANS.get(args.task, {}),
     )
     quiet = args.quiet or not sys.stderr.isatty()
     try:
@@ -61,6 +72,17 @@ def run(args: argparse.Namespace) -> int:
         if not args.quiet:
             print(f"{count} images, {args.out}", file=sys.stderr)
     return 0
+
+
+def gallery_of(task: str, file: str | None) -> Gallery | None:
+    """Read the gallery of a task that needs one. Raises ConfigError or ModelError where there is none, or of no use."""
+    if task != "logos":
+        if file is not None:
+            raise ConfigError(f"--gallery is for --task logos, not for {task}")
+        return None
+    from pipeline.brands.task import Brands  # who looks for signs needs none of it
+
+    return Brands(replace(Config(), brands=BrandsSettings(gallery=file))).gallery
 
 
 def images(paths: list[Path]) -> Iterator[tuple[str, Image]]:
