@@ -55,6 +55,9 @@ class TrackerSettings:
         vehicles ahead, their plates and lamps, and boards before a camera on a stand, is never believed, and signs
         are told later; 1 asks for nothing
     shot_cuts: end all tracks where another shot begins, which broadcasts do every few seconds and dashcams never
+    change_seconds: a track whose sure detections were all of one other class for so long is over since the first of
+        these, and another one goes on in its place, as on a board that shows one brand after another; 0: never, as a
+        sign stays what it is. Goes up: a flicker of the class is forgiven for longer, and a change of less is missed
     """
 
     keep_score: float = 0.1
@@ -69,6 +72,7 @@ class TrackerSettings:
     confirm_share: float = 0.4
     confirm_growth: float = 2.0
     shot_cuts: bool = False
+    change_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("keep_score", "confirm_score", "confirm_margin", "confirm_share"):
@@ -77,7 +81,7 @@ class TrackerSettings:
         for name in ("reach_sizes", "gap_seconds", "tentative_gap_seconds"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0, got {getattr(self, name)}")
-        for name in ("confirm_hits", "confirm_seconds", "confirm_side_px"):
+        for name in ("confirm_hits", "confirm_seconds", "confirm_side_px", "change_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
 
@@ -103,6 +107,9 @@ class Track:
     start_seconds, end_seconds: PTS of the first and the last detection
     passes_in_seconds: the earliest likely time until it has left the picture or is beside the camera; `inf` where it
         does not come nearer
+    doubted_since: PTS of the first of its latest detections that are all of one other class, None where the latest says
+        what the vote says: should it go on so, another track takes its place from there on
+    follows: id of the track whose place it took, None for most
     """
 
     id: int
@@ -115,6 +122,8 @@ class Track:
     end_seconds: float
     passes_in_seconds: float
     best: Best
+    doubted_since: float | None = None
+    follows: int | None = None
 
     @property
     def is_bridged(self) -> bool:
@@ -191,6 +200,7 @@ class Tracker:
             life.move(pts_seconds, was_looked_at=not known_only or self._is_known(life))
         detections = detections[detections.score >= self._settings.keep_score]
         self._bear(self._associate(detections), pts_seconds)
+        self._change()
         self._end([life for life in self._lives if self._is_over(life)])
         for life in self._lives:
             life.is_confirmed = self._is_convincing(life)
@@ -263,6 +273,20 @@ class Tracker:
             embedding=None if detections.embedding is None else detections.embedding[row],
         )
 
+    def _change(self) -> None:
+        """End the tracks that have become something else, and go on with others in their places."""
+        if not self._settings.change_seconds:
+            return
+        for place, life in enumerate(self._lives):
+            since = life.doubted_since
+            if since is None or life.pts_seconds - since < self._settings.change_seconds - _SLACK:
+                continue
+            self._born += 1
+            heir = life.heir(self._born, vote=_Vote(self._known_classes), size_wh=self._size_wh)
+            if life.is_confirmed:
+                self._ended.append(life.snapshot(self._size_wh, is_over=True))
+            self._lives[place] = heir
+
     def _is_over(self, life: _Life) -> bool:
         """A track is over when its gap is too long, or when it is expected to have left the picture."""
         if life.detection_score is not None:
@@ -315,6 +339,8 @@ def distance_cost(predicted: Detections, found: Detections) -> NDArray[np.float6
 _MOST_DOUBT = 2.0
 # Hits whose mean is the size at first sight.
 _FIRST_HITS = 3
+# Seconds that PTS may be off by rounding.
+_SLACK = 1e-6
 # The share of a box that may lie on another's before it is a second box on the same sign.
 _DOUBLE = 0.5
 
@@ -380,6 +406,14 @@ class _Life:
         self._sure_since: float | None = None
         self._best = Best(box, pts_seconds, 0.0)
         self._best_worth = 0.0
+        self._follows: int | None = None
+        self._last_agreed = pts_seconds
+        self._others: list[_Hit] = []  # the latest detections, where they are all of one other class
+
+    @property
+    def doubted_since(self) -> float | None:
+        """PTS of the first of the latest sure detections, where these are all of one other class."""
+        return self._others[0].pts_seconds if self._others else None
 
     @property
     def sure_share(self) -> float:
@@ -416,6 +450,7 @@ class _Life:
         self.last_class_id, self.embedding = class_id, embedding
         self.end_seconds = self.pts_seconds
         self.vote.add(class_id, score)
+        self._doubt(_Hit(box, self.pts_seconds, class_id, score, embedding), is_sure=is_sure)
         side = math.sqrt(max(1.0, box[2] - box[0]) * max(1.0, box[3] - box[1]))
         self._largest_side = max(self._largest_side, side)
         if len(self._first_sides) < _FIRST_HITS:
@@ -430,6 +465,36 @@ class _Life:
         if worth > self._best_worth:
             self._best, self._best_worth = Best(box, self.pts_seconds, score), worth
 
+    def _doubt(self, hit: _Hit, *, is_sure: bool) -> None:
+        """Remember the sure detections of one other class since the vote's own was found; faint ones say nothing."""
+        if hit.class_id == self.vote.class_id:
+            self._others = []
+            self._last_agreed = hit.pts_seconds
+        elif is_sure:
+            is_same = bool(self._others) and self._others[0].class_id == hit.class_id
+            self._others = [*self._others, hit] if is_same else [hit]
+
+    def heir(self, number: int, *, vote: _Vote, size_wh: tuple[int, int]) -> _Life:
+        """Return what is in its place since it was doubted, and end with what was found before."""
+        first = self._others[0]
+        heir = _Life(number, first.box, pts_seconds=first.pts_seconds, height=size_wh[1], vote=vote)
+        heir._follows = self.id
+        for hit in self._others:
+            if hit is not first:
+                heir.move(hit.pts_seconds, was_looked_at=True)
+            heir.take(
+                hit.box,
+                class_id=hit.class_id,
+                score=hit.score,
+                is_sure=True,
+                size_wh=size_wh,
+                embedding=hit.embedding,
+            )
+        if heir.pts_seconds < self.pts_seconds:
+            heir.move(self.pts_seconds, was_looked_at=True)
+        self.end_seconds = self._last_agreed
+        return heir
+
     def snapshot(self, size_wh: tuple[int, int], *, is_over: bool = False) -> Track:
         return Track(
             id=self.id,
@@ -442,7 +507,20 @@ class _Life:
             end_seconds=self.end_seconds,
             passes_in_seconds=0.0 if is_over else self.motion.passes_in_seconds(size_wh),
             best=self._best,
+            doubted_since=self.doubted_since,
+            follows=self._follows,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Hit:
+    """A detection that a life took."""
+
+    box: Box
+    pts_seconds: float
+    class_id: int
+    score: float
+    embedding: NDArray[np.float32] | None
 
 
 def _heaviest(weights: dict[int, float]) -> int:

@@ -1,6 +1,7 @@
 """From a broadcast's tracks to its account: who is counted, from when, and until when."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -86,3 +87,23 @@ def test_a_track_that_stays_doubtful_does_not_hold_the_account_up_for_ever() -> 
     assert first >= 0
     assert sum(isinstance(e, Observed) for e in events) == 6
     assert spans(events) == [(0, 60, 60)]
+
+
+def test_a_board_that_shows_another_brand_hands_over_at_the_frame_where_it_changed() -> None:
+    broadcast = Broadcast(INFO, run=identity(find_profile("raw")))
+    events: list[Event | Observed] = []
+    for index in range(12):
+        now = index / FPS
+        if index < 8:  # it is doubted from frame 5 on
+            one = replace(track(1, "c", 0), doubted_since=None if index < 5 else 0.5)
+        else:
+            one = replace(track(2, "c", 1), start_seconds=0.5, follows=1)
+        ended = [track(1, "e", 0)] if index == 8 else []
+        picture = frame(PICTURE, index=index, fps=FPS, stream="match")
+        assert picture.pts_seconds == pytest.approx(now)
+        events += broadcast.update(Tracked(picture, [one], ended))
+    events += broadcast.close(StreamEnd("match", 1.2, []))
+    found = {
+        e.brand: (round(e.start_seconds * FPS), round(e.end_seconds * FPS)) for e in events if isinstance(e, Impression)
+    }
+    assert found == {"Acme": (0, 5), "Bolt": (5, 12)}

@@ -229,3 +229,38 @@ def test_the_cost_is_an_extension_point() -> None:
 def test_settings_that_cannot_be(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         TrackerSettings(**wrong)  # type: ignore[arg-type]
+
+
+def board(seconds: float, changes: dict[float, int], *, change_seconds: float) -> tuple[list[Track], list[list[Track]]]:
+    """A board that stands still and shows one class after another; changes: from when on which."""
+    settings = TrackerSettings(confirm_growth=1.0, change_seconds=change_seconds)
+    tracker, lives = Tracker(settings), []
+    for now in times(seconds):
+        class_id = changes[max(start for start in changes if start <= now)]
+        lives.append(
+            tracker.update(found([(100, 100, 160, 130)], [class_id], [0.95]), pts_seconds=now, size_wh=SIZE_WH)
+        )
+    return tracker.finish(), lives
+
+
+def test_a_board_that_changes_what_it_shows_is_another_track_from_then_on() -> None:
+    ended, lives = board(3.0, {0.0: 1, 1.6: 13}, change_seconds=0.2)
+    first, second = ended
+    assert (first.class_id, second.class_id) == (1, 13)
+    assert first.end_seconds == pytest.approx(1.6 - 1 / FPS)
+    assert second.start_seconds == pytest.approx(1.6)
+    assert second.follows == first.id
+    doubted = [tracks[0].doubted_since for tracks in lives]
+    assert doubted[39] is None
+    assert doubted[41] == pytest.approx(1.6), "it is told at once that a change may be coming"
+    assert [track.id for track in lives[44]] == [first.id]
+    assert [track.id for track in lives[45]] == [second.id], "0.2 s later it is sure"
+    assert lives[45][0].state == "confirmed", "it was found five times by then"
+
+
+def test_a_flicker_of_the_class_is_no_change_and_a_sign_never_changes() -> None:
+    flickers = {0.0: 1, 1.0: 13, 1.16: 1, 2.0: 13, 2.16: 1}
+    (one,), _ = board(3.0, flickers, change_seconds=0.2)
+    assert (one.class_id, one.follows, one.doubted_since) == (1, None, None)
+    (one,), _ = board(3.0, {0.0: 1, 2.4: 13}, change_seconds=0.0)
+    assert (one.class_id, one.start_seconds) == (1, 0)

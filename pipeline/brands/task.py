@@ -145,8 +145,10 @@ class Broadcast:
         self._waiting: deque[_Seen] = deque()
         self._brand_of: dict[int, int] = {}  # of tracks that were believed once, by their latest vote
         self._alive: set[int] = set()
+        self._heirs: set[int] = set()  # tracks that took another's place, and its boxes with it
         self._found_at: dict[int, float] = {}  # when tracks were last found
         self._clarity: dict[int, tuple[float, tuple[int, int]]] = {}
+        self._doubted_since: dict[int, float] = {}  # of tracks that may be over since then, another one in their place
 
     def update(self, tracked: Tracked) -> Iterator[Impression | Observed]:
         """Yield what is settled by now: a second's observations, and after them the impressions that are over."""
@@ -157,6 +159,8 @@ class Broadcast:
         self._believe(track for track in tracked.tracks if track.state == "confirmed")
         self._alive = {track.id for track in tracked.tracks}
         now = tracked.frame.pts_seconds
+        self._doubted_since = {t.id: t.doubted_since for t in tracked.tracks if t.doubted_since is not None}
+        self._hand_over(tracked.tracks)
         self._found_at.update((track.id, now) for track in tracked.tracks if not track.is_bridged)
         self._waiting.append(self._seen(tracked))
         yield from self._settle(lambda seen: self._is_clear(seen) or now - seen.moment.pts_seconds > SETTLE_SECONDS)
@@ -176,8 +180,26 @@ class Broadcast:
     def _believe(self, tracks: Iterable[Track]) -> None:
         self._brand_of.update((track.id, track.class_id) for track in tracks)
 
+    def _hand_over(self, tracks: Iterable[Track]) -> None:
+        """Give those that took another's place its boxes in the frames that wait, from their start on."""
+        new = {track.follows: track for track in tracks if track.follows is not None and track.id not in self._heirs}
+        if not new:
+            return
+        self._heirs.update(track.id for track in new.values())
+        for seen in self._waiting:
+            for number, row in enumerate(seen.rows):
+                heir = new.get(row.track)
+                if heir is not None and seen.moment.pts_seconds >= heir.start_seconds:
+                    seen.rows[number] = replace(row, track=heir.id)
+                    if not row.is_bridged:
+                        self._found_at[heir.id] = seen.moment.pts_seconds
+
     def _is_clear(self, seen: _Seen) -> bool:
-        return all(row.track not in self._alive or self._is_real(row, seen.moment) for row in seen.rows)
+        return all(row.track not in self._alive or self._is_settled(row, seen.moment) for row in seen.rows)
+
+    def _is_settled(self, row: Row, moment: Moment) -> bool:
+        is_doubted = self._doubted_since.get(row.track, inf) <= moment.pts_seconds
+        return self._is_real(row, moment) and not is_doubted
 
     def _is_real(self, row: Row, moment: Moment) -> bool:
         is_there = not row.is_bridged or self._found_at.get(row.track, -inf) > moment.pts_seconds
@@ -200,6 +222,7 @@ class Broadcast:
                 yield from self._account(full)
         if not self._waiting:  # ids are never used again
             self._brand_of = {track: brand for track, brand in self._brand_of.items() if track in self._alive}
+            self._heirs &= self._alive
             self._found_at = {track: at for track, at in self._found_at.items() if track in self._alive}
             self._clarity = {track: known for track, known in self._clarity.items() if track in self._alive}
 
@@ -251,10 +274,13 @@ class Broadcast:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A frame that waits, without its pixels, with a row for each of its tracks, believed or not."""
+    """A frame that waits, without its pixels, with a row for each of its tracks, believed or not.
+
+    Rows may still change hands (see `Broadcast._hand_over`).
+    """
 
     moment: Moment
-    rows: Sequence[Row]
+    rows: list[Row]
     cut: Literal["shot", "jump"] | None
     was_scanned: bool
 
