@@ -47,13 +47,18 @@ class Embeds(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Exemplar:
-    """One likeness of a brand. name: of its file, without the folder; embeddings: float32 (V, D), of unit length."""
+    """One likeness of a brand.
+
+    name: of its file, without the folder; embeddings: float32 (V, D), of unit length
+    letters: the words that were read in it, "" where there are none or nobody read
+    """
 
     brand: str
     kind: Kind
     name: str
     png: bytes
     embeddings: Floats
+    letters: str = ""
 
     @property
     def likeness(self) -> Likeness:
@@ -64,10 +69,10 @@ class Exemplar:
         return (self.brand, self.kind, self.png) == (other.brand, other.kind, other.png)
 
 
-def embed(brand: str, likeness: Likeness, embedder: Embeds) -> Exemplar:
-    """Embed all views of a likeness."""
+def embed(brand: str, likeness: Likeness, embedder: Embeds, letters: str = "") -> Exemplar:
+    """Embed all views of a likeness. letters: as `Exemplar` has them."""
     vectors = np.asarray(embedder(views(likeness, embedder.window)), np.float32)
-    return Exemplar(brand, likeness.kind, likeness.name, likeness.png(), vectors)
+    return Exemplar(brand, likeness.kind, likeness.name, likeness.png(), vectors, letters)
 
 
 class Gallery:
@@ -131,6 +136,17 @@ class Gallery:
         brand = near.argmax(axis=1)
         return brand, near[np.arange(len(near)), brand]
 
+    # -------------------------------------------------------------------------------------------- words
+
+    def marks(self, brand: str) -> tuple[str, ...]:
+        """The word marks of a brand: those that it was enrolled with, and what was read in its likenesses."""
+        read = (e.letters for e in self.exemplars if e.brand == brand and e.letters)
+        return tuple(dict.fromkeys((*self.texts.get(brand, ()), *read)))
+
+    def is_lettered(self, brand: str) -> bool:
+        """True where every likeness of a brand holds letters: then it is never seen without."""
+        return all(e.letters for e in self.exemplars if e.brand == brand)
+
     # -------------------------------------------------------------------------------------------- changing
 
     def with_exemplars(self, exemplars: Sequence[Exemplar], *, embedder_sha256: str) -> Gallery:
@@ -175,7 +191,7 @@ class Gallery:
     def embedded_by(self, embedder: Embeds, exemplars: Iterable[Exemplar] | None = None) -> Gallery:
         """This gallery with its exemplars embedded anew. exemplars: those of this gallery, in any iterable (a bar)."""
         anew = [embed(e.brand, e.likeness, embedder) for e in (self.exemplars if exemplars is None else exemplars)]
-        kept = [replace(e, png=old.png) for e, old in zip(anew, self.exemplars, strict=True)]
+        kept = [replace(e, png=old.png, letters=old.letters) for e, old in zip(anew, self.exemplars, strict=True)]
         return self._changed(kept, self.texts, embedder.sha256)
 
     def _changed(
@@ -188,11 +204,13 @@ class Gallery:
     @cached_property
     def data(self) -> bytes:
         """The file's bytes."""
+        # What an exemplar has no letters for, its line does not tell of: so galleries stay as they were.
         told = {
             "format": FORMAT,
             "brands": self.brands,
             "exemplars": [
                 {"brand": self.brands.index(e.brand), "kind": e.kind, "name": e.name, "views": len(e.embeddings)}
+                | ({"letters": e.letters} if e.letters else {})
                 for e in self.exemplars
             ],
             "texts": self.texts,
@@ -262,7 +280,7 @@ class Gallery:
             part = vectors[at : at + row["views"]]
             at += row["views"]
             png = tensors[f"exemplar.{i:06}.png"].tobytes()
-            exemplars.append(Exemplar(brands[row["brand"]], kind, row["name"], png, part))
+            exemplars.append(Exemplar(brands[row["brand"]], kind, row["name"], png, part, row.get("letters", "")))
         if at != len(vectors):
             raise ModelError(f"it tells of {at} embeddings and has {len(vectors)}")
         return cls(

@@ -1,39 +1,33 @@
-"""Read words in crops, compare them with the word marks of a gallery, and join them with what the picture tells.
+"""Reads one line of text in a crop, and tells how like two texts are.
 
-Reading is slow (some 25 ms a crop on one core, where a crop is embedded in less than one), so it is for few: take
-those that `worth_reading` names, of proposals or tracked places. One line of text a crop; what stands in two is read
-badly. The network is PP-OCR in the wheel of `rapidocr`, run by the OpenVINO that is here anyway, and nothing is
-fetched. An optional extra: without it, `Reader()` raises and all else here works.
+Reading is slow (some 20 ms a crop on one core, where a crop is embedded in less than one), so it is for few. What
+stands in two lines is read badly. The network is PP-OCR in the wheel of `rapidocr`, run by the OpenVINO that is here
+anyway, on one thread, so that the same crop always gives the same line; nothing is fetched. An optional extra: without
+it, `Reader()` raises and all else here works. What a line says of brands is in `wording.py`.
 """
 
 from __future__ import annotations
 
+import hashlib
 import unicodedata
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.errors import ModelError
-from detectors.gallery import Gallery
 from detectors.picture import Image
 
-Floats = NDArray[np.float32]
 Line = tuple[str, float]
 """What was read, and how sure the reader is of it, 0 to 1."""
 
 LEAST_HEIGHT = 10
 """Pixels below which letters are not read."""
-LEAST_LIKENESS = 0.7
-"""Below this, words are others: two letters of seven differ."""
 LONG = 6
 """Letters from which a word mark is known again inside a longer word, as where a space was not read."""
-BELIEF = 0.95
-"""The score of a word mark read without doubt, where the picture tells nothing: letters alone are no logo."""
-DECIDED = 0.98
-"""The picture's own score from which reading adds nothing."""
 
 
 def can_read() -> bool:
@@ -42,15 +36,32 @@ def can_read() -> bool:
 
 
 class Reader:
-    """Reads one line of text a crop. Passive and single-threaded; the first call compiles the network."""
+    """Reads one line of text a crop. Passive and single-threaded.
+
+    hashes: SHA-256 of the network's file by its name
+    """
 
     def __init__(self) -> None:
         if not can_read():
             raise ModelError("words are read by rapidocr, which is not installed: pip install 'wayside[text]'")
-        from rapidocr import EngineType, RapidOCR
+        import rapidocr
 
-        engine = EngineType.OPENVINO
-        self._reader = RapidOCR(params={"Global.log_level": "error", "Rec.engine_type": engine})
+        engine = rapidocr.EngineType.OPENVINO
+        params = {
+            "Global.log_level": "error",
+            "Global.use_cls": False,
+            **{f"{part}.engine_type": engine for part in ("Det", "Cls", "Rec")},
+            "EngineConfig.openvino.inference_num_threads": 1,
+        }
+        self._reader = rapidocr.RapidOCR(params=params)
+        models = sorted((Path(rapidocr.__file__).parent / "models").glob("*_rec_*.onnx"))
+        self.hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in models}
+
+    def find(self, picture: Image) -> list[Line]:
+        """Find and read the lines of text in a picture, RGB uint8 (h, w, 3), from above; slower than `read`."""
+        found: Any = self._reader(np.ascontiguousarray(picture[..., ::-1]))
+        lines = zip(found.txts or (), found.scores or (), strict=True)
+        return [(str(text).strip(), float(score)) for text, score in lines]
 
     def read(self, crops: Sequence[Image]) -> list[Line]:
         """crops: RGB uint8 (h, w, 3), of any sizes, in their own shapes -> a line each, ("", 0.0) for none.
@@ -66,41 +77,6 @@ class Reader:
             if found.txts and (text := str(found.txts[0]).strip()):
                 lines[i] = (text, float(found.scores[0]))
         return lines
-
-
-def worth_reading(xyxy: Floats, score: Floats, *, most: int = 4) -> NDArray[np.int64]:
-    """Which boxes (N, 4) of one picture to read: large enough, undecided by the picture, the largest `most` of them.
-
-    score: float32 (N,), the picture's own, 0 to 1. It looks at one picture alone, so that what is read does not depend
-    on how pictures are batched. Larger `most`: more words found, and so much more time.
-    """
-    sides = xyxy[:, 2:] - xyxy[:, :2]
-    good = np.flatnonzero((sides[:, 1] >= LEAST_HEIGHT) & (sides[:, 0] >= sides[:, 1]) & (score < DECIDED))
-    return good[np.argsort(-sides[good].prod(axis=1), kind="stable")[:most]]
-
-
-def text_scores(lines: Sequence[Line], gallery: Gallery) -> Floats:
-    """How far each line tells of each brand by its word marks: float32 (N, brands), 0 where it does not."""
-    out = np.zeros((len(lines), len(gallery.brands)), np.float32)
-    for brand, words in gallery.texts.items():
-        column = gallery.brands.index(brand)
-        for i, (text, score) in enumerate(lines):
-            out[i, column] = max(evidence(score, likeness(text, mark)) for mark in words)
-    return out
-
-
-def evidence(score: float, alike: float) -> float:
-    """What was read with this score and is so like a word mark, as 0 to 1. Grows with both."""
-    return float(np.clip(score, 0, 1) * np.clip((alike - LEAST_LIKENESS) / (1 - LEAST_LIKENESS), 0, 1))
-
-
-def combined(image: Floats, text: Floats) -> Floats:
-    """One score of the picture's and the text's, each 0 to 1, of one shape: either may convince, both convince more.
-
-    The chance that not both mislead, as if they did so independently: 1 - (1 - image) (1 - BELIEF text). Grows with
-    both; without text it is the picture's score, which is calibrated.
-    """
-    return np.asarray(1 - (1 - image) * (1 - np.float32(BELIEF) * text), np.float32)
 
 
 @lru_cache(maxsize=65536)
@@ -121,6 +97,18 @@ def likeness(read: str, mark: str) -> float:
     return max(0.0, best)
 
 
+@lru_cache(maxsize=65536)
+def part_likeness(read: str, mark: str) -> float:
+    """How like a part of one text the whole of the other is, 0 to 1: what is hidden or cut off tells nothing.
+
+    "RDA" is a part of FJORDA, and so is "FJOROA" nearly; "FJELLA" is not.
+    """
+    one, other = ("".join(folded(text)) for text in (read, mark))
+    if not one or not other:
+        return 0.0
+    return max(1 - _distance_in(a, b) / len(a) for a, b in ((one, other), (other, one)))
+
+
 def folded(text: str) -> list[str]:
     """The words of a text without case, accents and punctuation."""
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
@@ -136,3 +124,13 @@ def distance(one: str, other: str) -> int:
         for j, b in enumerate(other, 1):
             before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (a != b))
     return row[-1]
+
+
+def _distance_in(part: str, whole: str) -> int:
+    """The least distance of a text to any piece of another."""
+    row = [0] * (len(whole) + 1)
+    for i, a in enumerate(part, 1):
+        before, row[0] = row[0], i
+        for j, b in enumerate(whole, 1):
+            before, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, before + (a != b))
+    return min(row)

@@ -98,7 +98,7 @@ def read_likeness(word: str) -> Likeness:
     else:
         rgba = _decoded(data, path)
     if box is not None:
-        return Likeness("photo", path.name, _placed(_over(rgba, WHITE), box, path))
+        return Likeness("photo", path.name, _placed(over(rgba, WHITE), box, path))
     return _whole(rgba, path)
 
 
@@ -162,7 +162,7 @@ def views(likeness: Likeness, side: int) -> NDArray[np.uint8]:
         is_new = all(float(np.abs(flat - other.reshape(-1, 3)).mean()) >= 5 for other in kept)
         if is_seen and is_new:
             kept.append(view)
-    return np.stack(kept or [_squared(_over(_with_margin(rgba), WHITE), side)])
+    return np.stack(kept or [_squared(over(_with_margin(rgba), WHITE), side)])
 
 
 # ------------------------------------------------------------------------------------------------ reading
@@ -291,7 +291,7 @@ def _renderings(rgba: Rgba) -> list[Image]:
     own = commonest(inks)
     light = BLACK if float(np.array(own, np.float32) @ LUMA) > 190 else WHITE
     wide = _with_margin(rgba)
-    on_white, on_black = _over(wide, WHITE), _over(wide, BLACK)
+    on_white, on_black = over(wide, WHITE), over(wide, BLACK)
     seen = [on_white, on_black]
     has_tones = high - low > 48
     if has_tones:
@@ -320,7 +320,7 @@ def commonest(inks: Floats) -> tuple[int, int, int]:
     return r, g, b
 
 
-def _over(pixels: NDArray[np.uint8], ground: tuple[int, int, int]) -> Image:
+def over(pixels: NDArray[np.uint8], ground: tuple[int, int, int]) -> Image:
     """RGB of a picture over a ground of one colour."""
     if pixels.shape[2] == 3:
         return pixels

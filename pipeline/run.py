@@ -47,6 +47,7 @@ def watch(config: Config, *, quiet: bool = False, detector: Detector | None = No
             for source, stream in zip(sources, config.stream, strict=True)
         }
         watchers = {name: task.watcher(origin) for name, origin in origins.items()}
+        judges = {name: judge for name in names if (judge := task.judge()) is not None}
         outlets = [
             Outlet(config.folders[name], origin.info, task, threshold, config, metrics, origin.media)
             for name, origin in origins.items()
@@ -67,6 +68,7 @@ def watch(config: Config, *, quiet: bool = False, detector: Detector | None = No
                 found,
                 trackers,
                 metrics=metrics,
+                judges=judges,
                 is_cut_short=lambda stream: interrupts.received is not None or stream in frames.failures(),
             )
             for item in events(tracked, watchers, metrics=metrics):

@@ -79,6 +79,18 @@ class Cutter(Protocol):
 _SAME_PLACE = 0.5
 
 
+class Judge(Protocol):
+    """Says by more than the vote what one stream's tracks are, and which are nothing (see `brands/judge.py`)."""
+
+    def ended(self, tracks: Iterable[Track]) -> list[Track]:
+        """What is left of the tracks that have ended; asked first."""
+        ...
+
+    def judged(self, frame: Frame, tracks: Sequence[Track]) -> list[Track]:
+        """What is left of the tracks that live at a frame."""
+        ...
+
+
 class Item(Protocol):
     """What goes to a stream's sinks: an event, a frame with its tracks, or what a task tells its own sinks."""
 
@@ -146,10 +158,12 @@ def follow(
     trackers: Mapping[str, Tracker],
     *,
     metrics: Metrics,
+    judges: Mapping[str, Judge] = MappingProxyType({}),
     is_cut_short: Callable[[str], bool] = lambda stream: False,
 ) -> Iterator[Tracked | StreamEnd]:
     """Track each stream's detections; at the end, end the tracks of all streams.
 
+    judges: of those streams whose tracks are judged by more than their detections
     is_cut_short: says in the end of a stream whether it was not watched to its end
     """
     last_pts = dict.fromkeys(trackers, 0.0)
@@ -167,9 +181,15 @@ def follow(
         if cut is not None:
             metrics.cuts.labels(frame.stream).inc()
         last_pts[frame.stream] = frame.pts_seconds
-        yield Tracked(frame, tracks, tracker.ended(), item.was_scanned, cut)
+        ended, judge = tracker.ended(), judges.get(frame.stream)
+        if judge is not None:
+            with metrics.stages("judge"):
+                ended, tracks = judge.ended(ended), judge.judged(frame, tracks)
+        yield Tracked(frame, tracks, ended, item.was_scanned, cut)
     for stream, tracker in trackers.items():
-        yield StreamEnd(stream, last_pts[stream], tracker.finish(), is_cut_short(stream))
+        ended = tracker.finish()
+        ended = judges[stream].ended(ended) if stream in judges else ended
+        yield StreamEnd(stream, last_pts[stream], ended, is_cut_short(stream))
 
 
 def events(

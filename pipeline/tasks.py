@@ -12,7 +12,7 @@ from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.events import Event
 from pipeline.road.task import Road
-from pipeline.stages import Tracked, Watcher
+from pipeline.stages import Judge, Tracked, Watcher
 from streams.frame import StreamInfo
 
 if TYPE_CHECKING:
@@ -65,6 +65,10 @@ class Task(Protocol):
     def gallery(self) -> Gallery | None: ...
 
     def watcher(self, origin: Origin) -> Watcher: ...
+
+    def judge(self) -> Judge | None:
+        """Return what judges one stream's tracks by more than their detections; None where nothing does."""
+        ...
 
     def screen(self) -> Screen: ...
 

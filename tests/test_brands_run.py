@@ -133,12 +133,35 @@ def test_what_cannot_be_asked_for(
         run(replace(asked, brands=replace(asked.brands, **change)))
 
 
-def test_words_that_nobody_reads_are_said(tmp_path: Path, match: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_words_that_nobody_can_read_are_said_once(
+    tmp_path: Path, match: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.brands.task.can_read", lambda: False)
+    Gallery(brands=[f"Brand {n}" for n in range(44)], texts={"Brand 2": ["BOLT"]}).save(tmp_path / "words.gallery")
+    run(config(tmp_path / "out", match, tmp_path / "words.gallery"))
+    assert caplog.text.count("pip install 'wayside[text]'") == 1
+    assert caplog.text.rstrip().endswith("pictures alone: Brand 2")
+    assert {e["brand"] for e in lines(tmp_path / "out" / "events.jsonl")} == {"Brand 2", "Brand 13"}
+
+
+def test_who_reads_is_told_in_the_account(tmp_path: Path, match: Path) -> None:
+    pytest.importorskip("rapidocr", reason="words are read where the extra `text` is installed")
     Gallery(brands=[f"Brand {n}" for n in range(44)], texts={"Brand 2": ["BOLT"]}).save(tmp_path / "words.gallery")
     asked = config(tmp_path / "out", match, tmp_path / "words.gallery")
     run(asked)
-    assert "words are not read yet" in caplog.text
-    assert caplog.text.rstrip().endswith("pictures alone: Brand 2")
+    run(
+        replace(
+            asked,
+            brands=replace(asked.brands, readings_per_second=0),
+            output=replace(asked.output, folder=str(tmp_path / "mute")),
+        )
+    )
+    models = []
+    for folder in ("out", "mute"):
+        with read_ledger(tmp_path / folder) as connection:
+            models.append(find_account(connection).run.models)
+    assert any("rec" in name for name in models[0])
+    assert not any("rec" in name for name in models[1])
 
 
 def test_an_account_needs_brands(tmp_path: Path, match: Path) -> None:

@@ -14,11 +14,14 @@ from typing import TYPE_CHECKING, Literal
 
 from detectors.gallery import Gallery
 from detectors.picture import Image
+from detectors.reading import Reader, can_read
+from detectors.wording import Wording
 from pipeline.brands.account import RunIdentity
 from pipeline.brands.chain import FILE, last_record, read_ledger
 from pipeline.brands.clarity import clarity
 from pipeline.brands.display import draw_brands, size_with_band
 from pipeline.brands.impressions import Clock
+from pipeline.brands.judge import Judge
 from pipeline.brands.observation import Moment, Observations, ObservationsBuilder, Row
 from pipeline.brands.profiles import find_profile
 from pipeline.config import Config
@@ -73,9 +76,8 @@ class Brands:
         self.gallery = Gallery.load(path, embedder_sha256=None)
         if not self.gallery.brands:
             raise ConfigError(f"{path}: no brand is enrolled in it")
-        if self.gallery.texts:
-            unread = ", ".join(self.gallery.texts)
-            log.warning("%s: words are not read yet; these brands are found by pictures alone: %s", path, unread)
+        self._wording = Wording(self.gallery)
+        self._reader = self._opened_reader(path, config.brands.readings_per_second)
         self.profile = find_profile(config.brands.profile)
         self._config = config
 
@@ -87,11 +89,30 @@ class Brands:
     def known_classes(self) -> int:
         return len(self.gallery.brands)
 
+    def _opened_reader(self, path: Path, readings_per_second: float) -> Reader | None:
+        if self._wording.is_empty or readings_per_second == 0:
+            return None
+        if can_read():
+            return Reader()
+        marked = [brand for brand in self.gallery.brands if self.gallery.marks(brand)]
+        log.warning(
+            "%s: words are not read, for which `pip install 'wayside[text]'` is missing; "
+            "these brands are found by their pictures alone: %s",
+            path,
+            ", ".join(marked),
+        )
+        return None
+
+    def judge(self) -> Judge | None:
+        if self._reader is None:
+            return None
+        return Judge(self._reader, self._wording, readings_per_second=self._config.brands.readings_per_second)
+
     def watcher(self, origin: Origin) -> Broadcast:
         run = RunIdentity(
             stream=origin.info.name,
             media=origin.media,
-            models=dict(origin.models),
+            models={**origin.models, **(self._reader.hashes if self._reader else {})},
             gallery=self.gallery.sha256,
             brands=self.gallery.brands,
             profile=self.profile,
@@ -126,6 +147,8 @@ class Brands:
         shown = self._config.shown()
         deciding = {key: shown[key] for key in ("detector", "tracker")}
         del deciding["detector"]["models"]  # whose hashes say it better than their folder
+        if self._reader is not None:
+            deciding["readings_per_second"] = self._config.brands.readings_per_second
         deciding["sample_every"] = shown["prefetch"]["sample_every"]
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 

@@ -8,14 +8,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 from tqdm import tqdm
 
 from detectors.errors import DataError
 from detectors.gallery import Gallery, embed
+from detectors.reading import Reader, can_read
 from detectors.rendering import Likeness, icon, read_likeness
+from detectors.wording import letters_of
 from pipeline.errors import ConfigError, SinkError
 
 PICTURES = frozenset({".svg", ".png", ".jpg", ".jpeg", ".webp"})
@@ -35,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gallery", type=Path, required=True, metavar="FILE", help="made where it is not there")
     parser.add_argument("--icon", action="append", default=[], metavar="NAME", help="artwork of simple-icons-pack")
     parser.add_argument("--text", action="append", default=[], metavar="WORDS", help="a word mark, to be read")
+    parser.add_argument("--no-letters", action="store_true", help="do not read the words that the files show")
     parser.add_argument("--models", type=Path, metavar="DIR", help="folder of your own weights (default: the shipped)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or torch (default: auto)")
     parser.add_argument("--precision", default="auto", help="auto, f32 or bf16 (default: auto)")
@@ -55,13 +57,17 @@ def run(args: argparse.Namespace) -> int:
             Gallery.load(args.gallery, embedder_sha256=embedder.sha256)  # which says what to do
         quiet = args.quiet or not sys.stderr.isatty()
         bar = tqdm(likenesses, desc="enrol", unit="exemplar", disable=quiet)
-        exemplars = [embed(brand, likeness, embedder) for brand, likeness in bar]
+        reader = Reader() if can_read() and not args.no_letters else None
+        exemplars = [
+            embed(brand, likeness, embedder, "" if reader is None else letters_of(likeness, reader))
+            for brand, likeness in bar
+        ]
         new = new.with_exemplars(exemplars, embedder_sha256=embedder.sha256)
     if new is not old:
         save(new, args.gallery)
     if not args.quiet:
         print(_summary(args, sorted({brand for brand, _ in likenesses} or {args.brand}), old, new))
-        if args.text and find_spec("rapidocr") is None:
+        if args.text and not can_read():
             print("words are read where the extra is installed: pip install 'wayside[text]'", file=sys.stderr)
     return 0
 
@@ -95,7 +101,10 @@ def _summary(args: argparse.Namespace, brands: Sequence[str], old: Gallery, new:
     words = len(new.texts.get(args.brand, ())) - len(old.texts.get(args.brand, ()))
     what = [counted(added, "exemplar"), counted(words, "word mark")]
     told = " and ".join(w for w, n in zip(what, (added, words), strict=True) if n) or "nothing that it did not have"
+    letters = dict.fromkeys(e.letters for e in mine if e.letters)
     lines = [f"{args.brand}: {told} added, {counted(sum(len(e.embeddings) for e in mine), 'view')} in all"]
+    if letters:
+        lines.append(f"read in its pictures: {', '.join(letters)} (if it says nothing of the kind: --no-letters)")
     if old.threshold is not None and new.threshold is None:
         lines.append("its threshold was measured without them: `wayside gallery check --set` measures it anew")
     lines.append(f"{args.gallery}: {counted(len(new.brands), 'brand')}, {counted(len(new.exemplars), 'exemplar')}")

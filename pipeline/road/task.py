@@ -70,6 +70,9 @@ class Road:
             announcer=Announcer(self._announcer),
         )
 
+    def judge(self) -> None:
+        """Nothing: a sign is what its detections say."""
+
     def screen(self) -> Screen:
         return Screen(Display(self.catalogue, self.phrasebook))
 

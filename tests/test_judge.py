@@ -1,0 +1,118 @@
+"""Who reads what when: tracks judged by their pictures and by the words that really stand there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from detectors.gallery import Exemplar, Gallery
+from detectors.picture import Image
+from detectors.reading import Line, Reader
+from detectors.wording import Wording
+from pipeline.brands.judge import HELD_SECONDS, MOST_LOOKS, Judge
+from pipeline.tracker import Best, Track
+from tests.test_reading import board
+from tests.worlds import frame
+
+FPS = 25
+BOX = (40.0, 40.0, 200.0, 80.0)
+JULMA, GANTRY, BOLT = range(3)
+_VECTOR = np.ones((1, 4), np.float32) / 2
+WORDING = Wording(
+    Gallery(
+        [
+            Exemplar("Julma", "artwork", "julma.png", b"", _VECTOR, "JULMA"),
+            Exemplar("Gantry", "artwork", "gantry.png", b"", _VECTOR, "GANTRY"),
+            Exemplar("Bolt", "artwork", "bolt.png", b"", _VECTOR),
+        ]
+    )
+)
+
+
+class Told(Reader):
+    """Reads what it is told, and counts."""
+
+    def __init__(self, line: Line) -> None:
+        self.line, self.count = line, 0
+
+    def read(self, crops: Sequence[Image]) -> list[Line]:
+        self.count += len(crops)
+        return [self.line] * len(crops)
+
+
+def track(number: int = 1, brand: int = JULMA, **changes: Any) -> Track:
+    one = Track(number, "confirmed", brand, 0.95, BOX, 0.95, 0.0, 0.0, 0.0, Best(BOX, 0.0, 0.95))
+    return replace(one, **changes)
+
+
+def watched(judge: Judge, tracks: Sequence[Track], frames: int, picture: Image | None = None) -> list[list[Track]]:
+    picture = np.full((144, 256, 3), 90, np.uint8) if picture is None else picture
+    return [judge.judged(frame(picture, index=i, fps=FPS, stream="match"), tracks) for i in range(frames)]
+
+
+def test_words_on_a_board_really_read_reject_a_look_alike_and_keep_the_brand() -> None:
+    pytest.importorskip("rapidocr", reason="words are read where the extra `text` is installed")
+    reader = Reader()
+    for text, expected in (("JULMA", JULMA), ("JOLVA", None), ("GANTRY", GANTRY)):
+        picture = np.full((144, 256, 3), (60, 120, 60), np.uint8)
+        letters = board(text, 40)
+        picture[40:80, 40 : 40 + letters.shape[1]] = letters
+        place = track(xyxy=(40.0, 40.0, 40.0 + letters.shape[1], 80.0))
+        last = watched(Judge(reader, WORDING), [place], 20, picture)[-1]
+        assert [t.class_id for t in last] == ([] if expected is None else [expected]), text
+
+
+def test_a_track_is_read_once_where_the_words_are_clear_and_again_where_they_are_not() -> None:
+    clear, doubtful, none = Told(("JULMA", 1.0)), Told(("JULNA", 1.0)), Told(("", 0.0))
+    for reader, count in ((clear, 1), (doubtful, 4), (none, 2), (Told(("LMA", 1.0)), MOST_LOOKS)):
+        watched(Judge(reader, WORDING), [track()], 60)
+        assert reader.count == count, reader.line
+    larger = replace(track(), xyxy=(20.0, 20.0, 240.0, 90.0))
+    judge = Judge(none, WORDING)
+    watched(judge, [track()], 20)
+    judge.judged(frame(np.zeros((144, 256, 3), np.uint8), index=20, fps=FPS, stream="match"), [larger])
+    assert none.count == 5, "nearer by, something may be read"
+
+
+def test_no_more_is_read_in_a_second_of_video_than_is_allowed() -> None:
+    reader = Told(("JULMA", 1.0))
+    tracks = [track(number) for number in range(1, 61)]
+    judge = Judge(reader, WORDING, readings_per_second=4)
+    first, *_, last = watched(judge, tracks, 3 * FPS)
+    assert reader.count == 8 + 3 * 4 - 1
+    assert sum(t.state == "confirmed" for t in first) == 8, "the others wait to be read"
+    assert [t.state for t in last] == ["confirmed"] * 60, f"but not for longer than {HELD_SECONDS} s"
+
+
+def test_the_largest_is_read_first_and_what_is_none_of_a_readers_is_left_alone() -> None:
+    reader = Told(("JULMA", 1.0))
+    judge = Judge(reader, WORDING, readings_per_second=0.5)
+    small, large = track(1), track(2, xyxy=(20.0, 20.0, 240.0, 90.0))
+    assert [t.score > 0.99 for t in watched(judge, [small, large], 1)[0]] == [False, True]
+    for other in (
+        track(state="tentative"),
+        track(xyxy=(40.0, 40.0, 60.0, 80.0)),
+        track(xyxy=(40.0, 40.0, 60.0, 47.0)),
+        track(detection_score=None, brand=BOLT),
+    ):
+        reader = Told(("JOLVA", 1.0))
+        assert watched(Judge(reader, WORDING), [other], 30)[-1] == [other]
+        assert reader.count == 0
+
+
+def test_a_track_that_was_rejected_does_not_come_back_in_the_end() -> None:
+    judge = Judge(Told(("JOLVA", 1.0)), WORDING)
+    assert watched(judge, [track(1), track(2, BOLT)], 20)[-1] == [track(2, BOLT)]
+    assert [t.id for t in judge.ended([track(1, state="ended"), track(2, BOLT, state="ended")])] == [2]
+
+
+def test_nothing_is_read_without_a_reader_without_words_or_where_it_is_not_allowed() -> None:
+    reader = Told(("JOLVA", 1.0))
+    empty = Wording(Gallery(brands=["Julma"]))
+    for judge in (Judge(None, WORDING), Judge(reader, empty), Judge(reader, WORDING, readings_per_second=0)):
+        assert watched(judge, [track()], 5) == [[track()]] * 5
+    assert reader.count == 0
