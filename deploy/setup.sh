@@ -65,19 +65,24 @@ find_python() {
     return 1
 }
 
-# promtool checks metrics and rules in the tests. It is taken out of its package: in Debian 12 that is the server's, and
-# to install it would start one; since Debian 13 it has its own.
-fetch_promtool() {
-    local folder package
-    command -v promtool >/dev/null || [[ -x .venv/bin/promtool ]] && return
+# promtool checks metrics and alerts in the tests, and a Prometheus is asked every query of the dashboards. They are taken
+# out of their packages: to install the server's would start one. Since Debian 13 promtool has a package of its own.
+fetch_prometheus() {
+    local folder package program
+    command -v promtool >/dev/null && command -v prometheus >/dev/null && return
+    [[ -x .venv/bin/promtool && -x .venv/bin/prometheus ]] && return
     folder=$(mktemp -d)
-    for package in promtool prometheus; do
+    for package in prometheus promtool; do
         (cd "$folder" && apt-get download -qq $package && dpkg-deb -x $package*.deb .) &>/dev/null || true
-        [[ -x $folder/usr/bin/promtool ]] && cp "$folder/usr/bin/promtool" .venv/bin/ && break
+    done
+    for program in prometheus promtool; do
+        if [[ -x $folder/usr/bin/$program ]]; then
+            cp "$folder/usr/bin/$program" .venv/bin/
+        elif ! command -v $program >/dev/null; then
+            say "$program is not to be had here (Debian package prometheus): its tests are skipped"
+        fi
     done
     rm -rf "$folder"
-    [[ -x .venv/bin/promtool ]] ||
-        say "promtool is not to be had here (Debian package prometheus): its tests are skipped"
 }
 
 # mosquitto is the broker of the tests of MQTT. It is taken out of its package, with the libraries that are missing here:
@@ -123,7 +128,7 @@ if [[ ,$extras, == *,dev,* ]]; then
     command -v espeak-ng >/dev/null || debian "the tests of speech" espeak-ng || true
     command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null ||
         debian "the tests of the report" chromium-headless-shell || true
-    fetch_promtool
+    fetch_prometheus
     fetch_mosquitto
 fi
 

@@ -1,6 +1,5 @@
-"""What is deployed fits what the program does: its dashboard and alerts ask for metrics that there are, and so on."""
+"""What is deployed fits what the program does; dashboards and alerts have tests of their own."""
 
-import json
 import os
 import re
 import shutil
@@ -9,109 +8,11 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from prometheus_client import generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.config import read_config
-from tests.test_metrics import filled
 
 ROOT = Path(__file__).parent.parent
 PROMETHEUS = ROOT / "deploy/prometheus"
-DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/overview.json").read_text(encoding="utf-8"))
-PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
-
-needs_promtool = pytest.mark.skipif(
-    shutil.which("promtool") is None, reason="promtool is not installed (Debian package prometheus)"
-)
-
-
-def expressions() -> dict[str, str]:
-    """Return the queries of the dashboard by their panel, with Grafana's variables filled in."""
-    return {
-        f"{panel['title']} {target['refId']}": target["expr"].replace("$__rate_interval", "1m").replace("$stream", ".*")
-        for panel in PANELS
-        for target in panel["targets"]
-    }
-
-
-def metrics() -> dict[str, set[str]]:
-    """Return the labels of every metric that a run may show, by its name."""
-    names: dict[str, set[str]] = {}
-    for family in text_string_to_metric_families(generate_latest(filled().registry).decode()):
-        for sample in family.samples:
-            names.setdefault(sample.name, set()).update(sample.labels)
-    return names
-
-
-def selectors(text: str) -> list[tuple[str, set[str]]]:
-    """Return each metric that a text names, with the labels that it is asked for."""
-    found = re.findall(r"\b((?:wayside|process)_\w+)(?:\{([^}]*)\})?", text)
-    return [(name, set(re.findall(r"(\w+)[=!]", labels))) for name, labels in found]
-
-
-@pytest.mark.parametrize("panel", expressions())
-def test_the_dashboard_asks_for_metrics_that_there_are(panel: str) -> None:
-    asked = selectors(expressions()[panel])
-    assert asked, "a query names a metric"
-    for name, labels in asked:
-        assert name in metrics(), panel
-        assert labels <= metrics()[name], f"{panel}: labels of {name}"
-
-
-def test_the_rules_ask_for_metrics_that_there_are() -> None:
-    asked = selectors(
-        re.sub(r"^# .*|alert: .*", "", (PROMETHEUS / "rules.yml").read_text(encoding="utf-8"), flags=re.M)
-    )
-    assert len(asked) > 5
-    for name, labels in asked:
-        assert labels <= metrics().get(name, set()), f"rules.yml: {name} {labels}"
-
-
-def test_the_dashboard_is_kept_well() -> None:
-    assert DASHBOARD["uid"] == "wayside-overview", "links to it hold only while this stays"
-    assert [variable["name"] for variable in DASHBOARD["templating"]["list"]] == ["datasource", "stream"]
-    cells = [
-        (panel["gridPos"]["x"] + x, panel["gridPos"]["y"] + y)
-        for panel in DASHBOARD["panels"]
-        for x in range(panel["gridPos"]["w"])
-        for y in range(panel["gridPos"]["h"])
-    ]
-    assert len(set(cells)) == len(cells), "panels overlap"
-    for panel in PANELS:
-        assert panel["description"], panel["title"]
-        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
-        assert panel["datasource"]["uid"] == "${datasource}", panel["title"]
-
-
-@needs_promtool
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("check", "config", "prometheus.yml"),  # with its rules
-        ("check", "rules", "rules.yml"),
-        ("test", "rules", "rules_test.yml"),  # each alert fires, and keeps quiet
-    ],
-    ids=" ".join,
-)
-def test_promtool_agrees(command: tuple[str, ...]) -> None:
-    checked = subprocess.run(["promtool", *command], cwd=PROMETHEUS, capture_output=True, text=True, check=False)
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-
-
-@needs_promtool
-def test_prometheus_understands_the_dashboard(tmp_path: Path) -> None:
-    rules = [{"record": f"panel{number}", "expr": query} for number, query in enumerate(expressions().values())]
-    (tmp_path / "rules.yml").write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))  # is YAML too
-    checked = subprocess.run(
-        ["promtool", "check", "rules", str(tmp_path / "rules.yml")], capture_output=True, text=True, check=False
-    )
-    assert checked.returncode == 0, checked.stdout + checked.stderr
-
-
-def test_every_alert_is_tested() -> None:
-    alerts = set(re.findall(r"alert: (\w+)", (PROMETHEUS / "rules.yml").read_text(encoding="utf-8")))
-    fired = set(re.findall(r"alertname: (\w+)\n +exp_alerts:\n", (PROMETHEUS / "rules_test.yml").read_text("utf-8")))
-    assert alerts == fired
 
 
 def test_the_container_is_reached_where_prometheus_looks(monkeypatch: pytest.MonkeyPatch) -> None:
