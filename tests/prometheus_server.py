@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes what a test serves, every half second, with rules or without."""
+"""A real Prometheus that scrapes what a test serves, every second, with rules or without."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def prometheus(folder: Path, targets: Sequence[str], *, rules: Path | None = Non
     """Run a server that scrapes targets (host:port) as the job `wayside`, and stop it."""
     port = free_port()
     config = {  # is YAML too
-        "global": {"scrape_interval": "500ms", "scrape_timeout": "400ms", "evaluation_interval": "500ms"},
+        "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "500ms"},
         "rule_files": [] if rules is None else [str(rules)],
         "scrape_configs": [{"job_name": "wayside", "static_configs": [{"targets": list(targets)}]}],
     }

@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,18 @@ def test_an_alert_is_tested_both_ways(alert: str) -> None:
 )
 def test_promtool_agrees(command: tuple[str, ...]) -> None:
     checked = subprocess.run(["promtool", *command], cwd=PROMETHEUS, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+@needs_promtool
+def test_the_settings_that_the_guide_shows(tmp_path: Path) -> None:
+    shown = re.search(r"^ +rule_files: .*\n(?:.+\n)+", RUNBOOK, re.MULTILINE)
+    assert shown
+    shutil.copy(PROMETHEUS / "rules.yml", tmp_path)
+    config = tmp_path / "prometheus.yml"
+    config.write_text(textwrap.dedent(shown[0]), encoding="utf-8")
+    assert [job["job_name"] for job in yaml.safe_load(config.read_text("utf-8"))["scrape_configs"]] == ["wayside"]
+    checked = subprocess.run(["promtool", "check", "config", str(config)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 

@@ -167,12 +167,14 @@ def number(
     unit: str = "short",
     colours: Sequence[tuple[float | None, str]] = PLAIN,
     decimals: int | None = None,
+    at_once: bool = False,
     width: int = 3,
 ) -> Panel:
-    """One large number with its course behind it."""
-    panel = described(stat.Panel(), title, description, unit, width, 4).with_target(ask(query))
+    """One large number, with its course behind it unless it is of the whole range."""
+    panel = described(stat.Panel(), title, description, unit, width, 4).with_target(ask(query, at_once=at_once))
     panel = panel.thresholds(steps(*colours)).color_mode(styles.BigValueColorMode.VALUE)
-    panel = panel.graph_mode(styles.BigValueGraphMode.AREA).color_scheme(_by_threshold())
+    panel = panel.graph_mode(styles.BigValueGraphMode.NONE if at_once else styles.BigValueGraphMode.AREA)
+    panel = panel.color_scheme(_by_threshold())
     panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
     return panel if decimals is None else panel.decimals(decimals)
 
@@ -762,13 +764,21 @@ def brand_exposure() -> build.Dashboard:
             "Of exposures that ended in the time that is shown, over all chosen brands and streams.",
             total,
             unit="s",
+            at_once=True,
             width=4,
         ),
-        number("Exposures", "That ended in the time that is shown.", f"sum({gained(exposures, 'brand')})", width=4),
+        number(
+            "Exposures",
+            "That ended in the time that is shown.",
+            f"sum({gained(exposures, 'brand')})",
+            at_once=True,
+            width=4,
+        ),
         number(
             "Brands seen",
             "Brands with an exposure in the time that is shown. Beyond 200 brands the rest count as one, `other`.",
             or_zero(f"count({gained(exposures, 'brand')} > 0)"),
+            at_once=True,
             width=4,
         ),
         number(
