@@ -64,7 +64,7 @@ ASIDE = {
 
 QUIET = {
     "Alerts": "none fires, as no rules are loaded",
-    "Bad streams F": "nothing was dropped",
+    "Bad streams G": "nothing was dropped",
     "Stillest": "no stream is up any more",
     "Cuts": "there was none",
     "Dropped, by reason": "nothing was dropped",
@@ -136,7 +136,20 @@ def test_every_state_of_a_stream_has_its_colour() -> None:
     timeline = next(panel for title, panel in PANELS.items() if "Each stream's state" in title)
     shown = timeline["fieldConfig"]["defaults"]["mappings"][0]["options"]
     assert {option["text"] for option in shown.values()} == set(STATES)
-    assert sorted(OVERLOAD) == [0, 1, 2, 3]
+
+
+def test_every_level_of_overload_has_its_words() -> None:
+    overload = pytest.importorskip("pipeline.overload", reason="it comes with live streams")
+    assert list(OVERLOAD) == list(range(len(overload.LEVELS)))
+    assert [text for text, _ in OVERLOAD.values()] == [_words(effort) for effort in overload.LEVELS]
+
+
+def _words(effort: Any) -> str:
+    if effort.keep_every > 1:
+        return {2: "every 2nd frame", 4: "every 4th frame"}[effort.keep_every]
+    if effort.shrink < 1:
+        return {0.7: "scans at 0.7 of the size", 0.5: "scans at half the size"}[effort.shrink]
+    return f"scans {effort.scans:g}x further apart" if effort.scans > 1 else "nothing left out"
 
 
 # --- what they ask for
@@ -198,8 +211,10 @@ SECONDS = filled_in(gained(of("wayside_exposure_seconds_total", brand="=~$brand"
                 'wayside_stream_state{stream="dark", state="black"}': "1x120",
                 'wayside_stream_lag_seconds{stream="late"}': "3x120",
                 'wayside_stream_lag_seconds{stream="well"}': "0.2x120",
-                'wayside_coverage_ratio{stream="thin"}': "0.5x120",
-                'wayside_coverage_ratio{stream="well"}': "1x120",
+                'wayside_frames_total{stream="thin", result="decoded"}': "0+100x120",
+                'wayside_frames_total{stream="thin", result="processed"}': "0+50x120",
+                'wayside_frames_total{stream="well", result="processed"}': "0+99x120",
+                'wayside_coverage_ratio{stream="well"}': "0.5x120",
                 'wayside_frames_dropped_total{stream="lossy", reason="late"}': "0+10x120",
                 'wayside_frames_dropped_total{stream="well", reason="shutdown"}': "0+10x120",
                 'wayside_frames_total{stream="lossy", result="decoded"}': "0+100x120",

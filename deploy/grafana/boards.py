@@ -41,12 +41,15 @@ STATES = {
 """Each state of a stream (`streams.gap.STATES`) as a number, the worse the higher, and its colour on the wall."""
 
 OVERLOAD = {
-    0: ("none", GREEN),
-    1: ("fewer scales", YELLOW),
-    2: ("tracked regions first", ORANGE),
-    3: ("fewer frames", RED),
+    0: ("nothing left out", GREEN),
+    1: ("scans 2x further apart", YELLOW),
+    2: ("scans 4x further apart", YELLOW),
+    3: ("scans at 0.7 of the size", ORANGE),
+    4: ("scans at half the size", ORANGE),
+    5: ("every 2nd frame", RED),
+    6: ("every 4th frame", RED),
 }
-"""Levels of `wayside_overload_level`, in the order in which they are taken."""
+"""Levels of `wayside_overload_level` (`pipeline/overload.py`): what is left out so that live streams stay in time."""
 
 WAYSIDE_ALERTS = '{alertname=~"Wayside.+", instance=~"$instance"}'
 
@@ -108,6 +111,12 @@ DROP_SHARE = (
 )
 AGE = f"time() - {of('wayside_stream_last_frame_timestamp_seconds')}"
 
+LOOKED_AT = (
+    f"sum by (instance, stream) (rate({of('wayside_frames_total', result='processed')}[5m]))"
+    f" / sum by (instance, stream) (rate({of('wayside_frames_total', result='decoded')}[5m]))"
+)
+"""Share of a stream's frames of the last five minutes; `wayside_coverage_ratio` is of all the time since it began."""
+
 STATE = (
     "sum by (instance, stream) ("
     + " or ".join(f"{code} * {of('wayside_stream_state', state=state)}" for state, (code, _) in STATES.items())
@@ -120,7 +129,7 @@ BAD = " or ".join(
         f"{of('wayside_stream_up')} == 0",
         f"{of('wayside_stream_state', state='!~live|ended')} == 1",
         f"{of('wayside_stream_lag_seconds')} > 2",
-        f"{of('wayside_coverage_ratio')} < 0.9",
+        f"{LOOKED_AT} < 0.9",
         f"{DROP_SHARE} > 0.01",
     ]
 )
@@ -152,6 +161,7 @@ PLAIN = ((None, GREEN),)
 LATENCY = ((None, GREEN), (0.5, ORANGE), (1, RED))
 DROPS = ((None, GREEN), (0.005, ORANGE), (0.01, RED))
 COVERAGE = ((None, RED), (0.9, ORANGE), (0.98, GREEN))
+LOAD = ((None, GREEN), (1, YELLOW), (3, ORANGE), (5, RED))
 SPOOL = ((None, GREEN), (0.25, ORANGE), (0.5, RED))
 
 
@@ -373,19 +383,19 @@ def streams_and_road() -> build.Dashboard:
             decimals=2,
         ),
         number(
-            "Least coverage",
-            "Of the stream of which least is looked at, the share that is, over the last minute.",
-            f"min({of('wayside_coverage_ratio')})",
+            "Least looked at",
+            "Of the stream of which least is looked at, the share of its frames that is, over the last five minutes.",
+            f"min({LOOKED_AT})",
             unit="percentunit",
             colours=COVERAGE,
             decimals=0,
         ),
         number(
             "Overload",
-            "What is saved so that the latency keeps to its budget, in this order: fewer scales, tracked regions "
-            "first, fewer frames.",
+            "What is left out so that live streams stay in time: scans are put further apart, then made smaller, then "
+            "frames are passed over.",
             f"max({whole('wayside_overload_level')})",
-            colours=tuple((level or None, colour) for level, (_, colour) in OVERLOAD.items()),
+            colours=LOAD,
         ).mappings([_overload_names()]),
         number(
             "Frames a second",
@@ -401,6 +411,7 @@ def streams_and_road() -> build.Dashboard:
                 ("last frame", where_bad(AGE), "s", ((None, GREEN), (3, ORANGE), (10, RED))),
                 ("frames/s", where_bad(of("wayside_stream_fps")), "short", None),
                 ("lag", where_bad(of("wayside_stream_lag_seconds")), "s", ((None, GREEN), (1, ORANGE), (2, RED))),
+                ("looked at", where_bad(LOOKED_AT), "percentunit", COVERAGE),
                 ("coverage", where_bad(of("wayside_coverage_ratio")), "percentunit", COVERAGE),
                 ("dropped", where_bad(DROP_SHARE), "percentunit", DROPS),
                 (
@@ -450,7 +461,8 @@ def streams_and_road() -> build.Dashboard:
         ),
         course(
             "Coverage",
-            "Share of each stream's frames that were looked at in the last minute.",
+            "Share of each stream's time since it began that was looked at: what was dropped, passed over, damaged or "
+            "lost in a gap is missing.",
             (of("wayside_coverage_ratio"), "{{stream}}"),
             unit="percentunit",
             colours=COVERAGE,
@@ -515,10 +527,10 @@ def streams_and_road() -> build.Dashboard:
         ),
         course(
             "Overload",
-            "0 none, 1 fewer scales, 2 tracked regions first, 3 fewer frames.",
+            "0 nothing left out; 1, 2 scans further apart; 3, 4 smaller; 5, 6 frames passed over.",
             (whole("wayside_overload_level"), "{{instance}}"),
-            colours=tuple((level or None, colour) for level, (_, colour) in OVERLOAD.items()),
-            high=3,
+            colours=LOAD,
+            high=max(OVERLOAD),
         ),
         course(
             "Work of each stage",
@@ -789,7 +801,8 @@ def brand_exposure() -> build.Dashboard:
         ),
         number(
             "Least coverage",
-            "Of the stream of which least is looked at, the share that is: what is not looked at cannot be counted.",
+            "Of the stream of which least was looked at since it began, the share that was: what is not looked at "
+            "cannot be counted.",
             f"min({of('wayside_coverage_ratio')})",
             unit="percentunit",
             colours=COVERAGE,
@@ -878,7 +891,8 @@ def brand_exposure() -> build.Dashboard:
         ),
         course(
             "Coverage",
-            "Share of each stream's frames that were looked at in the last minute.",
+            "Share of each stream's time since it began that was looked at: what was dropped, passed over, damaged or "
+            "lost in a gap is missing.",
             (of("wayside_coverage_ratio"), "{{stream}}"),
             unit="percentunit",
             colours=COVERAGE,
