@@ -97,7 +97,7 @@ def test_a_folder_is_a_brand_a_file(at: Path, capsys: pytest.CaptureFixture[str]
     assert re.fullmatch(r"artwork: 3 exemplars added, \d+ views in all", out[0])
     assert out[1:] == ["new.gallery: 3 brands, 3 exemplars"]
     assert Gallery.load(Path("new.gallery"), embedder_sha256=None).brands == ("Aurelo", "Briva", "Zum Löwen")
-    assert main(["enrol", "artwork", "--no-letters", "--gallery", "brands.gallery"]) == 0, "two of them are there already"
+    assert main(["enrol", "artwork", "--no-letters", "--gallery", "brands.gallery"]) == 0, "two are there already"
     assert "artwork: 1 exemplar added" in capsys.readouterr().out
 
 
