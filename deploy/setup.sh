@@ -85,26 +85,60 @@ fetch_prometheus() {
     rm -rf "$folder"
 }
 
-# mosquitto is the broker of the tests of MQTT. It is taken out of its package, with the libraries that are missing here:
-# to install it would start one.
-fetch_mosquitto() {
-    local folder package libraries
-    command -v mosquitto >/dev/null || [[ -x /usr/sbin/mosquitto || -x .venv/bin/mosquitto ]] && return
+# unpack NAME PROGRAM WHAT_FOR PACKAGE...: take a server out of its packages into .venv/NAME, with the libraries that are
+# missing here, and make .venv/bin/NAME start PROGRAM of it. To install the packages would start the server.
+unpack() {
+    local name=$1 program=$2 what_for=$3 folder package libraries
+    shift 3
     folder=$(mktemp -d)
     apt-get install -qq -y --no-install-recommends --download-only -o Debug::NoLocking=1 \
-        -o Dir::Cache::archives="$folder" mosquitto &>/dev/null || true
+        -o Dir::Cache::archives="$folder" "$@" &>/dev/null || true
     for package in "$folder"/*.deb; do
-        dpkg-deb -x "$package" .venv/mosquitto 2>/dev/null || true
+        dpkg-deb -x "$package" ".venv/$name" 2>/dev/null || true
     done
     rm -rf "$folder"
-    if [[ -x .venv/mosquitto/usr/sbin/mosquitto ]]; then
-        libraries=$(find "$PWD/.venv/mosquitto" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
+    if [[ -x .venv/$name$program ]]; then
+        libraries=$(find "$PWD/.venv/$name" -name '*.so*' -printf '%h\n' | sort -u | paste -sd:)
         printf '#!/bin/sh\nLD_LIBRARY_PATH="%s" exec "%s" "$@"\n' \
-            "$libraries" "$PWD/.venv/mosquitto/usr/sbin/mosquitto" >.venv/bin/mosquitto
-        chmod +x .venv/bin/mosquitto
+            "$libraries" "$PWD/.venv/$name$program" >".venv/bin/$name"
+        chmod +x ".venv/bin/$name"
     else
-        say "mosquitto is not to be had here (Debian package mosquitto): the tests of MQTT are skipped"
+        say "$name is not to be had here (Debian packages: $*): the tests of $what_for are skipped"
     fi
+}
+
+fetch_mosquitto() {
+    command -v mosquitto >/dev/null || [[ -x /usr/sbin/mosquitto || -x .venv/bin/mosquitto ]] && return
+    unpack mosquitto /usr/sbin/mosquitto MQTT mosquitto
+}
+
+# Where nginx is installed and lacks RTMP, its module is of no use without its own nginx: both are taken then.
+fetch_nginx() {
+    [[ -x /usr/sbin/nginx && -f /usr/lib/nginx/modules/ngx_rtmp_module.so || -x .venv/bin/nginx ]] && return
+    unpack nginx /usr/sbin/nginx "RTMP and HLS" nginx-light libnginx-mod-rtmp
+}
+
+# GStreamer comes from Debian, and PyGObject, which has no wheels, is built with Debian's headers; both must be there
+# before pip installs the extra `gstreamer`.
+gstreamer_can_be_built() {
+    local need=()
+    gst-inspect-1.0 --exists avdec_h264 2>/dev/null && gst-inspect-1.0 --exists srtsrc 2>/dev/null &&
+        [[ -n $(find /usr/lib -name 'GstApp-1.0.typelib' -print -quit) ]] ||
+        need+=(gstreamer1.0-tools gstreamer1.0-plugins-{base,good,bad} gstreamer1.0-libav gir1.2-gst-plugins-base-1.0)
+    pkg-config --exists gobject-introspection-1.0 cairo 2>/dev/null && command -v gcc >/dev/null ||
+        need+=(libgirepository1.0-dev libcairo2-dev pkg-config gcc)
+    .venv/bin/python -c 'import sys, sysconfig, pathlib
+sys.exit(not (pathlib.Path(sysconfig.get_paths()["include"]) / "Python.h").exists())' || need+=(python3-dev)
+    ((${#need[@]} == 0)) || debian "GStreamer" "${need[@]}"
+}
+
+# Servers of the tests of live streams that start nothing by themselves: RTSP by Debian's own Python, SRT and UDP by
+# FFmpeg's tool.
+install_stream_servers() {
+    local need=()
+    /usr/bin/python3 tests/rtsp_child.py --check &>/dev/null || need+=(python3-gi gir1.2-gst-rtsp-server-1.0)
+    command -v ffmpeg >/dev/null || need+=(ffmpeg)
+    ((${#need[@]} == 0)) || debian "the tests of live streams" "${need[@]}"
 }
 
 if ! .venv/bin/python -m pip --version &>/dev/null; then
@@ -114,12 +148,22 @@ if ! .venv/bin/python -m pip --version &>/dev/null; then
     "$python" -m venv --clear .venv
 fi
 
+wanted=$extras
+if [[ ,$extras, == *,dev,* || ,$extras, == *,gstreamer,* ]]; then
+    wanted=${extras//gstreamer/}
+    if gstreamer_can_be_built; then
+        wanted+=,gstreamer
+    else
+        say "GStreamer is left out: its tests are skipped, and SRT cannot be read"
+    fi
+fi
+
 size=
 [[ ,$extras, == *,train,* ]] && size=" (gigabytes: some minutes)"
 say "installing Python packages into .venv${extras:+, with those for $extras}$size"
 quiet=--quiet
 [[ -t 1 ]] && quiet=
-.venv/bin/python -m pip install $quiet --disable-pip-version-check --editable ".${extras:+[$extras]}"
+.venv/bin/python -m pip install $quiet --disable-pip-version-check --editable ".${wanted:+[$wanted]}"
 
 if ! .venv/bin/python -c 'import sys; from PIL import features; sys.exit(not features.check("raqm"))'; then
     debian "writing into videos" libfribidi0 || true # which Pillow loads when it shapes letters; logs need none
@@ -128,8 +172,10 @@ if [[ ,$extras, == *,dev,* ]]; then
     command -v espeak-ng >/dev/null || debian "the tests of speech" espeak-ng || true
     command -v chromium-headless-shell >/dev/null || command -v chromium >/dev/null ||
         debian "the tests of the report" chromium-headless-shell || true
+    install_stream_servers || true
     fetch_prometheus
     fetch_mosquitto
+    fetch_nginx
 fi
 
 kept= # extras that it held before, and still does
