@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from urllib.parse import parse_qsl
 
-from streams.av_source import AvSource
+from streams.av_live import camera_connector
 from streams.errors import OpenError
+from streams.live_source import LiveSettings, LiveSource
 
 _OPTIONS = {"size": "video_size", "fps": "framerate", "format": "input_format"}
 """Ours and FFmpeg's; without them the driver keeps what it was last set to."""
 
+_VIDEO4LINUX = 81
+"""Major number of its devices in Linux."""
 
-def open_camera(url: str, name: str) -> AvSource:
+
+def open_camera(url: str, name: str, settings: LiveSettings | None = None) -> LiveSource:
     """Open `camera:0`, `camera:/dev/video2`, `camera:0?size=1280x720&fps=30&format=mjpeg` or `/dev/video0`.
 
-    Most cameras give more than some 5 frames a second of 1080p as `mjpeg` only.
+    Most cameras give more than some 5 frames a second of 1080p as `mjpeg` only. One that is pulled out later is waited
+    for, as with any live stream.
     """
     place, _, query = url.removeprefix("camera:").partition("?")
     device = f"/dev/video{place}" if place.isdecimal() else place
@@ -27,5 +33,9 @@ def open_camera(url: str, name: str) -> AvSource:
         raise OpenError(f"{url}: cameras are read through Video4Linux, which is not on this system")
     if not Path(device).is_char_device():
         raise OpenError(f"{url}: there is no camera {device}")
-    settings = {_OPTIONS[key]: value for key, value in options.items()}
-    return AvSource(device, name=name, device_format="v4l2", options=settings, is_live=True)
+    if os.major(Path(device).stat().st_rdev) != _VIDEO4LINUX:
+        raise OpenError(f"{url}: {device} is no camera")
+    settings = settings or LiveSettings()
+    asked = {_OPTIONS[key]: value for key, value in options.items()}
+    connect = camera_connector(device, name=name, settings=settings, options=asked)
+    return LiveSource(url, name=name, connect=connect, settings=settings)

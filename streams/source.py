@@ -15,6 +15,8 @@ from streams.camera import open_camera
 from streams.errors import OpenError
 from streams.frame import Frame, StreamInfo
 from streams.image_source import IMAGE_SUFFIXES, ImageSource
+from streams.live import SCHEMES, open_live
+from streams.live_source import LiveSettings
 from streams.urls import redact, scheme_of, stream_name
 
 
@@ -52,9 +54,6 @@ class Source(Protocol):
 Factory = Callable[[str, str], Source]
 """Opens (url, stream name); raises OpenError."""
 
-FACTORIES: Mapping[str, Factory] = MappingProxyType({"camera": open_camera})
-"""What opens a URL of a scheme. Paths need none: `file:` and bare paths are told apart by what lies there."""
-
 
 def open_source(
     url: str,
@@ -62,37 +61,46 @@ def open_source(
     name: str | None = None,
     image_fps: float = 1.0,
     decoder_threads: int = 1,
+    live: LiveSettings | None = None,
+    backend: str = "auto",
+    transport: str = "tcp",
+    allow_private: bool = False,
     factories: Mapping[str, Factory] = MappingProxyType({}),
 ) -> Source:
-    """Open a video file, a folder or glob of images, one image, or what a scheme's factory opens (`camera:0`).
+    """Open a video file, a folder or glob of images, one image, a camera, a live stream, or what a factory opens.
+
+    A live stream is not connected before it is iterated.
 
     name: of the stream; without it `urls.stream_name` finds one.
     image_fps: pace of images, which have no times of their own.
     decoder_threads: for a video file; see `AvSource`. Only 1 gives the same frames every time of a damaged file.
+    live: how live streams and cameras are watched; backend, transport, allow_private: see `live.open_live`
     factories: more schemes, from a caller that makes frames itself.
 
     Raises OpenError with one clear line where there is nothing to open.
     """
     name = name or stream_name(url)
     scheme = scheme_of(url)
-    known = {**FACTORIES, **factories}
-    if scheme in known:
-        return known[scheme](url, name)
+    if scheme is not None and scheme in factories:
+        return factories[scheme](url, name)
+    if scheme == "camera":
+        return open_camera(url, name, live)
+    if scheme in SCHEMES:
+        return open_live(url, name, settings=live, backend=backend, transport=transport, allow_private=allow_private)
     if scheme == "file":
         url = unquote(re.sub("^file:(//(localhost)?(?=/))?", "", url))
     elif "://" in url:
-        raise OpenError(
-            f"{redact(url)}: no source for {scheme}: (known: a path, {', '.join(map('{}:'.format, known))})"
-        )
-    return _open_path(url, name, image_fps, decoder_threads)
+        known = ", ".join(f"{each}:" for each in ("camera", *SCHEMES, *factories))
+        raise OpenError(f"{redact(url)}: no source for {scheme}: (known: a path, {known})")
+    return _open_path(url, name, image_fps, decoder_threads, live)
 
 
-def _open_path(text: str, name: str, image_fps: float, decoder_threads: int) -> Source:
+def _open_path(text: str, name: str, image_fps: float, decoder_threads: int, live: LiveSettings | None) -> Source:
     path = Path(text)
     if not text:  # which pathlib takes for the current folder
         raise OpenError("the path is empty")
     if path.is_char_device():
-        return open_camera(text, name)
+        return open_camera(text, name, live)
     if path.is_dir():
         return ImageSource(path.iterdir(), place=text, name=name, fps=image_fps)
     if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():

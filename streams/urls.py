@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from dataclasses import dataclass, field
 from pathlib import PurePath
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 LONGEST_NAME = 64
 """Characters; a name becomes a folder and a metric's label."""
@@ -67,3 +68,75 @@ def stream_names(urls: Iterable[str]) -> list[str]:
             unique = f"{name}-{count}"
         names.append(unique)
     return names
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a network stream is, taken apart; nothing in it is escaped but path and query.
+
+    scheme: in lower case; host: without brackets; port: None where the URL names none
+    path, query: as they stand, with their first `/` and without the `?`
+    """
+
+    scheme: str
+    user: str | None = field(repr=False)
+    password: str | None = field(repr=False)
+    host: str
+    port: int | None
+    path: str
+    query: str = field(repr=False)
+
+    @property
+    def place(self) -> str:
+        """Host and port, as in a URL."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port is None else f"{host}:{self.port}"
+
+    @property
+    def shown(self) -> str:
+        """It as a URL that may be told to anybody: without user, password and query."""
+        return f"{self.scheme}://{self.place}{self.path}"
+
+    def url(self, *, query: str | None = None) -> str:
+        """Return it as a URL with all that is secret in it, well escaped; `query` takes the place of its own."""
+        who = "" if self.user is None else quote(self.user, safe="")
+        who += "" if self.password is None else ":" + quote(self.password, safe="")
+        query = self.query if query is None else query
+        return f"{self.scheme}://{who}{'@' if who else ''}{self.place}{self.path}{'?' if query else ''}{query}"
+
+
+_PLACE = re.compile(r"(?:\[(?P<v6>[0-9A-Fa-f:.]+(?:%25\w+)?)\]|(?P<host>[\w.-]*))(?::(?P<port>\d{1,5}))?", re.ASCII)
+
+
+def address_of(url: str) -> Address:
+    """Take a URL apart. Raises ValueError with what is wrong with it, without its secrets.
+
+    Passwords hold `@`, `/`, `?` and `%` unescaped often enough: where what stands before the first slash is no host, it
+     is looked for after each later `@`.
+    """
+    scheme, mark, rest = url.partition("://")
+    if not mark or not scheme_of(url):
+        raise ValueError("not an address such as rtsp://host/path")
+    if re.search(r"[\x00-\x20\x7f]", url):
+        raise ValueError("an address holds no blanks or control characters")
+    ends = [match.start() for match in re.finditer("@", rest)]
+    authority_end = re.search(r"[/?#]|$", rest).start()  # type: ignore[union-attr]
+    within = [at for at in ends if at < authority_end][-1:]
+    for at in [*(within or [-1]), *(at for at in ends if at >= authority_end)]:
+        place, tail = re.match(r"([^/?#]*)(.*)", rest[at + 1 :]).groups()  # type: ignore[union-attr]
+        match = _PLACE.fullmatch(place)
+        if match and int(match["port"] or 0) < 1 << 16:
+            break
+    else:
+        raise ValueError("it names no host")
+    user, colon, password = rest[: max(at, 0)].partition(":")
+    path, _, query = tail.partition("#")[0].partition("?")
+    return Address(
+        scheme=scheme.lower(),
+        user=unquote(user) if at >= 0 else None,
+        password=unquote(password) if colon else None,
+        host=match["v6"] or match["host"],
+        port=int(match["port"]) if match["port"] else None,
+        path=path,
+        query=query,
+    )

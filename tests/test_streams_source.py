@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
+import av
 import pytest
 from PIL import Image as Pillow
 
@@ -11,9 +13,12 @@ from streams import errors
 from streams.av_source import AvSource
 from streams.camera import open_camera
 from streams.errors import OpenError, StreamError
+from streams.gap import Gap
 from streams.image_source import ImageSource
 from streams.source import Source, open_source
 from tests.media import picture, write_video
+
+KNOWN = "camera:, rtsp:, rtsps:, rtmp:, rtmps:, http:, https:, udp:, srt:, gst:, mine:"
 
 
 @pytest.fixture
@@ -56,11 +61,23 @@ def test_what_opens(place: Path, url: str, kind: type, name: str) -> None:
         ("12:30.mp4", "12:30.mp4: no such file or folder"),
         ("odd:name.mp4", "odd:name.mp4: no such file or folder"),
         ("", "the path is empty"),
-        ("gopher://user:s3cr3t@host/x", "gopher://***@host/x: no source for gopher: (known: a path, camera:, mine:)"),
+        ("gopher://user:s3cr3t@host/x", f"gopher://***@host/x: no source for gopher: (known: a path, {KNOWN})"),
         ("camera:97", "camera:97: there is no camera /dev/video97"),
         ("camera:/dev/nothing", "camera:/dev/nothing: there is no camera /dev/nothing"),
         ("camera:97?speed=1", "camera:97?speed=1: unknown option speed (known: size, fps, format)"),
-        ("/dev/null", "/dev/null: cannot be opened: Inappropriate ioctl for device"),  # a device, but no camera
+        ("/dev/null", "/dev/null: /dev/null is no camera"),
+        ("rtsp://user:s3cr3t@/live", "rtsp:///live: it names no host"),
+        ("rtsp://user:s3cr3t@host:port/live", "rtsp://***@host:port/live: it names no host"),
+        ("rtsp://host/live?transport=smoke", "rtsp://host/live: no such transport: smoke (known: tcp, udp)"),
+        ("rtsp://host/a b", "rtsp://host/a b: an address holds no blanks or control characters"),
+        ("rtsp:host", "rtsp:host: not an address such as rtsp://host/path"),
+        ("udp://239.0.0.1", "udp://239.0.0.1: it names no port"),
+        ("udp://host:5000", "udp://host:5000: an IP address of this machine or of a group must stand here"),
+        (
+            "udp://@:5000?ttl=1",
+            "udp://:5000: unknown option ttl (known: localaddr, sources, reuse, buffer_size, fifo_size)",
+        ),
+        ("udp://@:5000?localaddr=a;b", "udp://:5000: localaddr cannot be 'a;b'"),
     ],
 )
 def test_what_does_not(url: str, message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,13 +102,24 @@ def test_a_caller_may_bring_schemes(place: Path) -> None:
 def test_cameras_are_told_their_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     """No camera here: what FFmpeg's Video4Linux would be asked for is looked at instead."""
     asked = []
+
+    def asked_for(*args: object, **kind: object) -> None:
+        asked.append((args, kind))
+        raise av.FileNotFoundError(2, "no camera")
+
     monkeypatch.setattr(Path, "is_char_device", lambda path: True)
-    monkeypatch.setattr("streams.camera.AvSource", lambda *args, **kind: asked.append((args, kind)))
-    open_camera("camera:2?size=1280x720&fps=30&format=mjpeg", "front")
-    settings = {"video_size": "1280x720", "framerate": "30", "input_format": "mjpeg"}
-    assert asked == [
-        (("/dev/video2",), {"name": "front", "device_format": "v4l2", "options": settings, "is_live": True})
-    ]
+    monkeypatch.setattr("streams.camera.os.major", lambda device: 81)
+    monkeypatch.setattr(Path, "stat", lambda path: SimpleNamespace(st_rdev=0))
+    source = open_camera("camera:2?size=1280x720&fps=30&format=mjpeg", "front")
+    monkeypatch.setattr("streams.av_live.av.open", asked_for)
+    gap = next(source.items())
+    source.close()
+    assert isinstance(gap, Gap)
+    assert gap.reason == "unreachable"
+    ((args, kind),) = asked
+    assert args[0] == "/dev/video2"
+    assert kind["format"] == "v4l2"
+    assert {"video_size": "1280x720", "framerate": "30", "input_format": "mjpeg"}.items() <= kind["options"].items()
 
 
 def test_errors_are_os_errors_of_one_family() -> None:
