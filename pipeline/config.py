@@ -27,6 +27,8 @@ from pipeline.road.announce import AnnouncerSettings
 from pipeline.road.limit import LimitSettings
 from pipeline.road.task import RoadSettings
 from pipeline.tracker import TrackerSettings
+from streams.live import BACKENDS, TRANSPORTS
+from streams.live_source import LiveSettings
 from streams.urls import redact, stream_names
 
 _PRESETS = Path(__file__).with_name("presets")
@@ -37,21 +39,30 @@ _SECRET = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 class StreamSettings:
     """One source.
 
-    url: a path of a video, a folder or glob of images, `camera:0`, `sample:road?seed=1`
+    url: a path of a video, a folder or glob of images, `camera:0`, a live stream, `sample:road?seed=1`
     name: folder and label of the stream; without it, it is made from the url
     decoder_threads: of a video file; 0 is one a core. Goes up: heavy files decode faster, but the damaged parts of one
         give other pictures from run to run, and so may their events
+    backend: of a live stream: `auto`, `pyav` or `gstreamer`
+    transport: of RTSP: `tcp`, or `udp`, which loses pieces rather than time
+    allow_private: what the server of a live stream leads to (segments, redirects) may be on the private network
     """
 
     url: str
     name: str | None = None
     decoder_threads: int = 1
+    backend: str = "auto"
+    transport: str = "tcp"
+    allow_private: bool = False
 
     def __post_init__(self) -> None:
         if self.name is not None and not re.fullmatch(r"\w[\w.-]*", self.name):
             raise ValueError(f"name must be letters, digits, '_', '-' and '.', got {self.name!r}")
         if self.decoder_threads < 0:
             raise ValueError(f"decoder_threads must be 0 or more, got {self.decoder_threads}")
+        for key, known in (("backend", BACKENDS), ("transport", TRANSPORTS)):
+            if getattr(self, key) not in known:
+                raise ValueError(f"{key} must be one of {', '.join(known)}, got {getattr(self, key)!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +128,7 @@ class Config:
     """Everything that a run needs to know; each field is a section of the TOML file, `stream` one that may repeat."""
 
     stream: tuple[StreamSettings, ...] = ()
+    live: LiveSettings = field(default_factory=LiveSettings)
     prefetch: PrefetchSettings = field(default_factory=PrefetchSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
     detector: DetectorSettings = field(default_factory=DetectorSettings)

@@ -28,7 +28,16 @@ def open_sources(config: Config) -> Iterator[list[Source]]:
     with ExitStack() as stack:
         sources = []
         for stream, name in zip(config.stream, config.stream_names, strict=True):
-            source = open_source(stream.url, name=name, decoder_threads=stream.decoder_threads, factories=FACTORIES)
+            source = open_source(
+                stream.url,
+                name=name,
+                decoder_threads=stream.decoder_threads,
+                live=config.live,
+                backend=stream.backend,
+                transport=stream.transport,
+                allow_private=stream.allow_private,
+                factories=FACTORIES,
+            )
             stack.callback(source.close)
             sources.append(source)
         yield sources

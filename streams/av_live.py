@@ -15,7 +15,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from typing import Protocol
 from urllib.parse import parse_qsl
 
 import av
@@ -85,12 +84,6 @@ _RTCP_ERROR_SECONDS = 0.05
 _PROGRAM_DATE_ERROR_SECONDS = 0.1
 
 
-class Feed(Protocol):
-    """Bytes that come; `read` gives b"" at the end and raises StreamError."""
-
-    def read(self, size: int) -> bytes: ...
-
-
 class AvConnection:
     """The video of an open container, until it ends or `close`. See `live_source.Connection`.
 
@@ -154,9 +147,9 @@ class AvConnection:
             self._feed.close()
 
     def _free(self) -> None:
-        if self._feed is not None:
-            self._feed.close()
         self._container.close()
+        if self._feed is not None:
+            self._feed.free()
 
     def _frames(self) -> Iterator[Frame]:
         deinterlacer = Deinterlacer()
@@ -372,12 +365,23 @@ def _opened(
 class _Feeder:
     """Hands bytes to FFmpeg. What goes wrong is kept here, since FFmpeg would forget it, and ends the stream."""
 
-    def __init__(self, source: Answer | Hls, beginning: bytes, close: Callable[[], None]) -> None:
+    def __init__(self, source: Answer | Hls, beginning: bytes, web: Web) -> None:
         self.error: StreamError | None = None
         self.source = source
-        self.close = close
         self.name = "feed"
+        self._web = web
         self._beginning = beginning
+
+    def close(self) -> None:
+        """End a read that waits. Any thread."""
+        if isinstance(self.source, Hls):
+            self.source.close()
+        self._web.close()
+
+    def free(self) -> None:
+        """Give back what it holds; in the thread that reads."""
+        self.close()
+        self._web.free()
 
     def read(self, size: int) -> bytes:
         if self._beginning:
@@ -410,7 +414,7 @@ def _connect_http(
             kind = "mpegts" if beginning.startswith(b"\x47") else "mp4"
         elif kind is None:
             raise OpenError(f"{address.shown}: {answer.kind} is not a live stream", reason="decode")
-        feed = _Feeder(source, beginning, source.close if isinstance(source, Hls) else web.close)
+        feed = _Feeder(source, beginning, web)
         options = {"protocol_whitelist": "none"} | (_PROBE_BRIEFLY if kind == "mpegts" else {})
         failure = None
         try:
@@ -429,5 +433,5 @@ def _connect_http(
             has_clock=kind != "mpjpeg",
         )
     except BaseException:
-        web.close()
+        web.free()
         raise

@@ -105,8 +105,8 @@ class Hls:
         return b""
 
     def close(self) -> None:
+        """End a read that waits for the next segment."""
         self._closed.set()
-        self._web.close()
 
     def _advance(self) -> bool:
         """Begin the next segment, and wait for it as long as it takes; False where there will be none."""

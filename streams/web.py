@@ -60,8 +60,16 @@ class Web:
     def close(self) -> None:
         """End whatever is going on. Any thread."""
         self._is_closed = True
+        connection = self._connection
+        if connection is not None:
+            connection.abort()
+
+    def free(self) -> None:
+        """Give back what it holds; in the thread that asks."""
+        self.close()
         if self._connection is not None:
-            self._connection.abort()
+            self._connection.close()
+            self._connection = None
 
     def _ask(self, address: Address, headers: Mapping[str, str]) -> http.client.HTTPResponse:
         if self._connection is not None:
@@ -186,6 +194,11 @@ class _Pinned(http.client.HTTPConnection):
         self._ips = ips
         self._is_encrypted = address.scheme == "https"
         self._raw: socket.socket | None = None
+        self._answer: http.client.HTTPResponse | None = None
+
+    def getresponse(self) -> http.client.HTTPResponse:
+        self._answer = super().getresponse()
+        return self._answer
 
     def connect(self) -> None:
         error: OSError = OSError("no address")
@@ -205,6 +218,8 @@ class _Pinned(http.client.HTTPConnection):
 
     def close(self) -> None:
         super().close()
+        if self._answer is not None:
+            self._answer.close()
         if self._raw is not None:  # which a response that reads to the end keeps open
             self._raw.close()
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from fractions import Fraction
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -184,8 +185,8 @@ class Pages:
         self.server.server_close()
 
 
-def mjpeg_page(stop: threading.Event, fps: int = FPS, still: bool = False) -> Callable[[BaseHTTPRequestHandler], None]:
-    """Return a page that sends JPEGs for ever, until `stop` is set."""
+def mjpeg_page(stop: threading.Event, fps: int = FPS, kind: str = "moving") -> Callable[[BaseHTTPRequestHandler], None]:
+    """Return a page that sends JPEGs, until `stop` is set; kind: moving, still or black."""
 
     def page(request: BaseHTTPRequestHandler) -> None:
         request.send_response(200)
@@ -193,10 +194,70 @@ def mjpeg_page(stop: threading.Event, fps: int = FPS, still: bool = False) -> Ca
         request.end_headers()
         number = 0
         while not stop.wait(1 / fps):
-            jpeg = cv2.imencode(".jpg", picture(0 if still else number % 256, SIZE_WH))[1].tobytes()
+            shown = picture(number % 256 if kind == "moving" else 0, SIZE_WH) * (kind != "black")
+            jpeg = cv2.imencode(".jpg", shown)[1].tobytes()
             head = f"--frame\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
             request.wfile.write(head.encode() + jpeg + b"\r\n")
             number += 1
         request.close_connection = True
 
     return page
+
+
+class HlsFeed:
+    """Publishes an endless stream as HLS on `pages`, a segment at a time, `/live.m3u8`; with program dates.
+
+    segment_seconds: length of each; kept: how many stand in the playlist
+    """
+
+    def __init__(
+        self, pages: Pages, *, segment_seconds: int = 1, kept: int = 4, began_at: datetime | None = None
+    ) -> None:
+        self._pages, self._kept = pages, kept
+        self._seconds = segment_seconds
+        count = FPS * segment_seconds
+        pieces = transport_stream(count=SECONDS * FPS)
+        self._segments = [b"".join(pieces[at : at + count]) for at in range(0, len(pieces) - count + 1, count)]
+        self.began_at = began_at
+        self.number = -1
+        self.is_paused = False
+        for _ in range(kept):
+            self._publish()
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _publish(self) -> None:
+        self.number += 1
+        self._pages.add(f"/{self.number}.ts", self._segments[self.number % len(self._segments)], "video/mp2t")
+        first = max(0, self.number - self._kept + 1)
+        lines = [
+            "#EXTM3U",
+            "#EXT-X-VERSION:3",
+            f"#EXT-X-TARGETDURATION:{self._seconds}",
+            f"#EXT-X-MEDIA-SEQUENCE:{first}",
+        ]
+        for number in range(first, self.number + 1):
+            if self.began_at is not None and number == first:
+                date = self.began_at + timedelta(seconds=number * self._seconds)
+                lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{date.isoformat(timespec='milliseconds')}")
+            lines += [f"#EXTINF:{self._seconds:.3f},", f"{number}.ts"]
+        self._pages.add("/live.m3u8", "\n".join(lines).encode(), "application/vnd.apple.mpegurl")
+
+    def _run(self) -> None:
+        began = time.monotonic()
+        count = 1
+        while not self._stopped.wait(max(0.0, began + count * self._seconds - time.monotonic())):
+            if not self.is_paused:
+                self._publish()
+            count += 1
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def __enter__(self) -> HlsFeed:
+        return self
+
+    def __exit__(self, *args: object) -> None:
+        self.stop()

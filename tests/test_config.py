@@ -74,6 +74,18 @@ def test_every_section(tmp_path: Path) -> None:
             "wayside.toml: stream[0].urll: unknown key; did you mean stream[0].url?",
         ),
         ("[[stream]]\nname = 'a'\n", "wayside.toml: stream[0].url: is missing"),
+        (
+            "[[stream]]\nurl='rtsp://a'\nbackend='vlc'\n",
+            "wayside.toml: stream[0].backend must be one of auto, pyav, gstreamer, got 'vlc'",
+        ),
+        (
+            "[[stream]]\nurl='rtsp://a'\ntransport='smoke'\n",
+            "wayside.toml: stream[0].transport must be one of tcp, udp, got 'smoke'",
+        ),
+        ("[live]\nstall_seconds = 0\n", "wayside.toml: live.stall_seconds must be more than 0, got 0.0"),
+        ("[live]\nbackoff_seconds = -1\n", "wayside.toml: live.backoff_seconds must be more than 0, got -1.0"),
+        ("[live]\nfrozen_seconds = -1\n", "wayside.toml: live.frozen_seconds must not be negative, got -1.0"),
+        ("[live]\nlongest_side = 8\n", "wayside.toml: live.longest_side must be between 16 and 16384, got 8"),
         ("[[stream]]\nurl='a.mp4'\nname='a/b'\n", "wayside.toml: stream[0].name must be letters"),
         ("[[stream]]\nurl='a.mp4'\n[[stream]]\nurl='b.mp4'\nname='a'\n", "two streams are called 'a'"),
         ("[batch]\nsize = 'many'\n", "wayside.toml: batch.size: must be a whole number, got 'many'"),
