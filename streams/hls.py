@@ -203,7 +203,7 @@ def parse(text: str, at: Address) -> Playlist:
                 raise OpenError(f"{at.shown}: its segments are encrypted, which is not supported", reason="decode")
         except (ValueError, KeyError, OverflowError):
             raise OpenError(
-                f"{at.shown}: a playlist with a line that makes no sense: {tag[:40]}", reason="decode"
+                f"{at.shown}: a playlist with a line that makes no sense: {tag[:40]!a}", reason="decode"
             ) from None
     is_over = "#EXT-X-ENDLIST" in lines
     return Playlist(tuple(variants), tuple(segments), target, is_over)

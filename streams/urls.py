@@ -76,6 +76,7 @@ class Address:
 
     scheme: in lower case; host: without brackets; port: None where the URL names none
     path, query: as they stand, with their first `/` and without the `?`
+    is_doubtful: there is an `@` after the host; it may be that of a password, as in `user:1/x@host`
     """
 
     scheme: str
@@ -85,6 +86,7 @@ class Address:
     port: int | None
     path: str
     query: str = field(repr=False)
+    is_doubtful: bool = False
 
     @property
     def place(self) -> str:
@@ -95,7 +97,7 @@ class Address:
     @property
     def shown(self) -> str:
         """It as a URL that may be told to anybody: without user, password and query."""
-        return f"{self.scheme}://{self.place}{self.path}"
+        return f"{self.scheme}://***" if self.is_doubtful else f"{self.scheme}://{self.place}{self.path}"
 
     def url(self, *, query: str | None = None) -> str:
         """Return it as a URL with all that is secret in it, well escaped; `query` takes the place of its own."""
@@ -115,7 +117,7 @@ def address_of(url: str) -> Address:
      is looked for after each later `@`.
     """
     scheme, mark, rest = url.partition("://")
-    if not mark or not scheme_of(url):
+    if not mark or scheme_of(url) != scheme.lower():
         raise ValueError("not an address such as rtsp://host/path")
     if re.search(r"[\x00-\x20\x7f]", url):
         raise ValueError("an address holds no blanks or control characters")
@@ -139,4 +141,5 @@ def address_of(url: str) -> Address:
         port=int(match["port"]) if match["port"] else None,
         path=path,
         query=query,
+        is_doubtful=bool(ends) and ends[-1] > at,
     )
