@@ -117,6 +117,9 @@ class AvConnection:
             codec = self._stream.codec_context
             if codec.codec.name not in _CODECS.split(","):
                 raise OpenError(f"{shown}: {codec.codec.name} is not a codec of live streams", reason="limit")
+            if max(codec.width, codec.height) > settings.longest_side:
+                claim = f"a picture of {codec.width}x{codec.height} is too large"
+                raise OpenError(f"{shown}: {claim}", reason="limit")
             self._time_base = (self._stream.time_base if has_clock else None) or Fraction(1, 90_000)
             codec.options = {"max_pixels": str(settings.longest_side**2)}
             codec.thread_count = 1  # with more, frames come later
