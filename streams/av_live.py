@@ -248,7 +248,7 @@ def connector(
     if address.scheme in ("http", "https"):
         guard, place = Guard(address, allow_private=allow_private), HlsPlace()
         return lambda: _connect_http(address, guard, place, name=name, settings=settings)
-    url, options = _asked_of_ffmpeg(address, transport)
+    url, options = _asked_of_ffmpeg(address, transport, settings)
     return lambda: AvConnection(
         _opened(
             url, address.shown, settings, options=options, format_name="mpegts" if address.scheme == "udp" else None
@@ -294,13 +294,17 @@ def trouble(shown: str, error: Exception, *, is_reading: bool) -> StreamError:
     return OpenError(text, reason="unreachable")
 
 
-def _asked_of_ffmpeg(address: Address, transport: str) -> tuple[str, dict[str, str]]:
+def _microseconds(seconds: float) -> str:
+    return str(round(seconds * 1e6))
+
+
+def _asked_of_ffmpeg(address: Address, transport: str, settings: LiveSettings) -> tuple[str, dict[str, str]]:
     """Return the URL and the options that FFmpeg gets for an address. Raises OpenError."""
     if address.scheme not in PROTOCOLS:
         raise OpenError(f"{address.shown}: no live stream of the scheme {address.scheme}:", reason="limit")
     options = {"protocol_whitelist": PROTOCOLS[address.scheme]}
-    if address.scheme in ("udp", "rtsp", "rtsps"):
-        options |= _PROBE_BRIEFLY
+    if address.scheme in ("udp", "rtsp", "rtsps"):  # of RTMP, a timeout would mean to listen
+        options |= {**_PROBE_BRIEFLY, "timeout": _microseconds(settings.stall_seconds)}
     if address.scheme == "udp":
         return _asked_of_udp(address, options)
     if not address.host:
@@ -340,13 +344,11 @@ def _opened(
     format_name: str | None,
 ) -> InputContainer:
     """Open a container with limits on time and size. Raises StreamError."""
-    microseconds = str(round(settings.stall_seconds * 1e6))
     asked = {
         **_PROBE,
         "codec_whitelist": _CODECS,
         "max_pixels": str(settings.longest_side**2),
-        "timeout": microseconds,
-        "rw_timeout": microseconds,
+        "rw_timeout": _microseconds(settings.stall_seconds),
         **options,
     }
     failure: StreamError

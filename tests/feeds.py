@@ -125,7 +125,7 @@ def udp_feed(port: int, *, pieces: tuple[bytes, ...] | None = None) -> Iterator[
 class Pages:
     """An HTTP server: pages by path, each a function of the request that writes the answer; counts its requests."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
         self.pages: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {}
         self.hits: list[str] = []
         outer = self
@@ -152,7 +152,7 @@ class Pages:
             def handle_error(self, *args: object) -> None:
                 pass
 
-        self.server = Server(("127.0.0.1", port), Handler)
+        self.server = Server((host, port), Handler)
         self.port = self.server.server_port
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 

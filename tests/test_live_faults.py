@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +19,7 @@ from streams.frame import Frame
 from streams.live_source import LiveSettings
 from tests.feeds import FPS, HlsFeed, Pages, free_port, mjpeg_page, transport_stream, udp_feed
 from tests.media import number_of
+from tests.nginx import Nginx, needs_nginx, published
 from tests.relay import TcpRelay, UdpRelay
 from tests.rtsp_server import RtspServer, needs_rtsp_server
 from tests.watching import QUICK, watched
@@ -259,3 +261,30 @@ def test_a_picture_that_tells_nothing(kind: str, state: str, caplog: pytest.LogC
             watch.frame_after(time.monotonic())
             assert watch.source.health().state == "live"
     assert f"cam: the picture is {state}" in caplog.text
+
+
+@needs_nginx
+def test_rtmp_and_hls_of_a_real_server(tmp_path: Path, measure: Measure) -> None:
+    """5: nginx is killed and started again; both streams say so, and both come back."""
+    with Nginx(tmp_path) as nginx, published(nginx), watched(nginx.rtmp_url) as rtmp, watched(nginx.hls_url) as hls:
+        rtmp.wait(Frame, count=10, timeout=30)
+        hls.wait(Frame, count=10, timeout=30)
+        steps = [two.pts - one.pts for one, two in pairwise(rtmp.frames[:10])]
+        assert all(abs(step - 90_000 / FPS) < 100 for step in steps), "FLV counts in milliseconds"
+        killed_at = time.monotonic()
+        nginx.kill()
+        rtmp_told, gap = rtmp.gap_after(killed_at)
+        assert gap.reason in ("end", "reset"), gap
+        assert gap.message.startswith(f"{nginx.rtmp_url}: ")
+        hls_told, gap = hls.gap_after(killed_at, timeout=20)
+        assert gap.reason in ("stall", "unreachable", "reset", "end"), gap
+        started_at = time.monotonic()
+        nginx.start()
+        rtmp_back, _ = rtmp.frame_after(started_at, timeout=20)
+        hls_back, _ = hls.frame_after(started_at, timeout=30)
+        numbers = [number_of(frame.rgb()) for frame in rtmp.frames]
+        assert numbers[0] < numbers[9]
+    measure("5 nginx killed and started again, RTMP", rtmp_told, rtmp_back)
+    measure(
+        "5 nginx killed and started again, HLS: once what was fetched is over; three segments first", hls_told, hls_back
+    )
