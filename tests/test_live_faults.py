@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -261,6 +262,50 @@ def test_a_picture_that_tells_nothing(kind: str, state: str, caplog: pytest.LogC
             watch.frame_after(time.monotonic())
             assert watch.source.health().state == "live"
     assert f"cam: the picture is {state}" in caplog.text
+
+
+def test_a_wall_that_was_away_comes_back_within_its_waits(measure: Measure) -> None:
+    """5 and 11, as the settings ship: the server of 20 streams is away until their waits are at their longest."""
+    port = free_port()
+    with ExitStack() as stack:
+        watches = [stack.enter_context(watched(f"http://127.0.0.1:{port}/cam", LiveSettings())) for _ in range(20)]
+        time.sleep(8)
+        assert all(watch.gaps for watch in watches)
+        started_at = time.monotonic()
+        pages = stack.enter_context(Pages(port))
+        pages.pages["/cam"] = mjpeg_page(threading.Event(), fps=2)
+        back = sorted(watch.frame_after(started_at)[0] for watch in watches)
+    assert back[-1] < 5
+    measure("5 a server away for 8 s, 20 streams, default settings: the median", None, back[10])
+    measure("5 a server away for 8 s, 20 streams, default settings: the slowest", None, back[-1])
+
+
+@needs_rtsp_server
+def test_the_time_of_an_rtsp_camera() -> None:
+    """Its sender reports give the wall clock, and pictures lie where they were taken."""
+    with RtspServer() as server, watched(server.url) as watch:
+        until = time.monotonic() + 15
+        while not any(frame.wall_clock and frame.wall_clock.method == "rtcp" for frame in watch.frames[-1:]):
+            assert time.monotonic() < until, "no sender report"
+            time.sleep(0.05)
+        frame = watch.frames[-1]
+        assert frame.wall_clock is not None
+        taken = (frame.wall_clock.started_at + timedelta(seconds=frame.pts_seconds)).timestamp()
+        received = time.time() - (time.monotonic() - frame.received_at)
+        assert -0.2 < received - taken < 1.0
+
+
+def test_the_time_of_a_playlist() -> None:
+    """Each picture of a second has the second of its segment."""
+    noon = datetime(2026, 5, 1, 12, tzinfo=UTC)
+    with Pages() as pages, HlsFeed(pages, began_at=noon) as feed, watched(pages.url("/live.m3u8")) as watch:
+        watch.wait(Frame, count=20)
+        for frame in watch.frames[:20]:
+            assert frame.wall_clock is not None
+            assert frame.wall_clock.method == "program_date"
+            taken = frame.wall_clock.started_at + timedelta(seconds=frame.pts_seconds)
+            assert abs((taken - noon).total_seconds() - number_of(frame.rgb()) / FPS) < 0.01
+        assert feed.number >= 3
 
 
 @needs_nginx
