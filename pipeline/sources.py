@@ -17,7 +17,7 @@ def _open_sample(url: str, name: str) -> Source:
 
 
 FACTORIES = {"sample": _open_sample}
-"""What opens a URL of a scheme; see also `streams.source.FACTORIES`."""
+"""What opens a URL of a scheme, beside those that `open_source` knows."""
 
 
 @contextmanager

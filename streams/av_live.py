@@ -202,9 +202,9 @@ class AvConnection:
             except av.FFmpegError as error:
                 failure = trouble(self._shown, error, is_reading=True)
                 break
-            if packet is None or not packet.size:  # an empty one comes at the end alone
+            if packet is None:
                 break
-            yield packet
+            yield packet  # the last one is empty, and makes the decoder give all
         if self._closed.is_set():
             return
         if self._feed is not None and self._feed.error is not None:

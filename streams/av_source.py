@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Self
 
 import av
@@ -23,7 +23,7 @@ from av.video.stream import VideoStream
 from streams.av_pixels import AvPixels
 from streams.clock import MediaClock
 from streams.deinterlace import Deinterlacer
-from streams.errors import DecodeError, OpenError, ReadTimeout
+from streams.errors import OpenError
 from streams.frame import Frame, StreamInfo
 
 log = logging.getLogger(__name__)
@@ -59,37 +59,24 @@ class _Moment:
 
 
 class AvSource:
-    """The video of one file or device; of several in a file, the one that players show.
+    """The video of one file; of several in it, the one that players show.
 
     The first frame is decoded when it is opened, so a file without a picture fails there. Iterate it once, in one
     thread; the counters are described at `streams.source.Source`.
 
-    path: of a file, or what the input device named `device_format` calls one of its devices.
-    options: FFmpeg's, for a device.
     threads: of the decoder; 0 is one a core. With more, frames are decoded side by side: faster, as many frames later,
         and not repeatable where the file is damaged, since FFmpeg's threads race each other to patch the holes.
-    is_live: the end is a fault (DecodeError).
     """
 
-    def __init__(
-        self,
-        path: str,
-        *,
-        name: str,
-        device_format: str | None = None,
-        options: Mapping[str, str] | None = None,
-        threads: int = 1,
-        is_live: bool = False,
-    ) -> None:
+    def __init__(self, path: str, *, name: str, threads: int = 1) -> None:
         self.corrupt_packets = 0
         self.resolution_changes = 0
         self.is_truncated = False
         self._corrupt_frames = 0
         self._is_closed = False
         self._path = path
-        self._is_live = is_live
         self._pixels = AvPixels()
-        self._container = open_container(path, device_format, options or {})
+        self._container = open_container(path)
         try:
             self._stream = pick_video(self._container, path)
             self._time_base = self._stream.time_base or Fraction(1, 90_000)
@@ -165,10 +152,7 @@ class AvSource:
         while failures < _READ_ATTEMPTS:
             try:
                 packet = next(packets, None)
-            except av.FFmpegError as error:
-                if self._is_live:
-                    is_late = isinstance(error, av.TimeoutError | av.ExitError)
-                    raise (ReadTimeout if is_late else DecodeError)(f"{self._path}: {error.strerror}") from error
+            except av.FFmpegError:
                 failures += 1
                 packets = self._container.demux(self._stream)  # the one that raised is over
                 continue
@@ -182,8 +166,6 @@ class AvSource:
             else:
                 yield packet
         self.is_truncated |= failures > 0
-        if self._is_live:
-            raise DecodeError(f"{self._path}: the stream ended")
 
     def _decoded(self, packets: Iterable[Packet[VideoStream]]) -> Iterator[VideoFrame]:
         for packet in packets:
@@ -226,24 +208,19 @@ class AvSource:
             size_wh=size_wh,
             average_fps=None if stream.average_rate is None else float(stream.average_rate),
             time_base=self._time_base,
-            is_live=self._is_live,
-            started_at=datetime.now(UTC) if self._is_live else _creation_time(container),
-            duration_seconds=None if self._is_live else seconds,
+            is_live=False,
+            started_at=_creation_time(container),
+            duration_seconds=seconds,
         )
 
 
-def open_container(
-    path: str, device_format: str | None = None, options: Mapping[str, str] = MappingProxyType({})
-) -> InputContainer:
-    """Open a file, or a device of that format, as FFmpeg reads it. Raises OpenError."""
-    options = {**options, "max_pixels": str(_MAX_PIXELS)}
+def open_container(path: str) -> InputContainer:
+    """Open a file as FFmpeg reads it. Raises OpenError."""
     try:
-        if device_format is not None:
-            return av.open(path, format=device_format, options=options, metadata_errors="replace")
         if Path(path).stat().st_size == 0:
             raise OpenError(f"{path}: the file is empty")
         # A file leads to no other address, and a colon in its name makes no protocol of it.
-        options["protocol_whitelist"] = "file"
+        options = {"max_pixels": str(_MAX_PIXELS), "protocol_whitelist": "file"}
         container = av.open(f"file:{path}", options=options, metadata_errors="replace")
     except av.InvalidDataError as error:
         raise OpenError(f"{path}: not a video, or one that breaks off before its index") from error
