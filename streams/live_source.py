@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+import traceback
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -220,7 +221,7 @@ class LiveSource:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
         self.close()
 
@@ -399,7 +400,7 @@ class _Reader(threading.Thread):
         self._open = connect
         self._connection: Connection | None = None
         self._is_stopping = False
-        self._error: BaseException | None = None
+        self._error: StreamError | None = None
         self._is_over = False
         self._frames: deque[Frame] = deque()
         self._changed = threading.Condition()
@@ -443,8 +444,14 @@ class _Reader(threading.Thread):
     def run(self) -> None:
         try:
             self._run()
-        except Exception as error:  # noqa: BLE001  whatever ends a thread is for the one who waits for its frames
+        except StreamError as error:
             self._error = error
+        except Exception as error:  # noqa: BLE001  a stream that makes us stumble must not end the watch over it
+            at = traceback.extract_tb(error.__traceback__)[-1]
+            # Not its text, which may hold an address as it is.
+            self._error = StreamError(
+                f"{self.name}: an error of this program: {type(error).__name__} at {at.name}, line {at.lineno}"
+            )
         finally:
             with self._changed:
                 self._is_over = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -138,14 +139,18 @@ def test_readers_that_hang_are_few() -> None:
         thread.join(5)
 
 
-def test_a_connection_that_breaks_otherwise_is_a_fault_of_ours() -> None:
-    """What is no StreamError is handed on: it is a mistake in the program, and no trouble of the stream."""
-
-    def connect() -> Scripted:
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        list(LiveSource("rtsp://cam", name="cam", connect=connect).items())
+def test_a_stream_that_makes_the_program_stumble_is_watched_on() -> None:
+    """A mistake of ours is told, by its kind and place alone, and the stream is connected again."""
+    left = [Scripted(3, step="soon"), Scripted(9)]  # type: ignore[arg-type]
+    source = LiveSource(
+        "rtsp://cam", name="cam", connect=lambda: left.pop(0), settings=LiveSettings(backoff_seconds=0.1)
+    )
+    watch = Watched(source)
+    watch.wait(Frame, count=3)
+    gap = watch.gaps[0]
+    assert gap.reason == "other"
+    assert re.fullmatch(r"read cam: an error of this program: TypeError at \w+, line \d+", gap.message)
+    watch.end()
 
 
 def test_setting_the_clock_does_not_tear_times_apart() -> None:

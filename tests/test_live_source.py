@@ -25,7 +25,7 @@ def test_frames_gap_and_frames_again_on_one_line_of_time() -> None:
         assert QUICK.stall_seconds - 0.2 < told_at - silent_at < QUICK.stall_seconds + 0.5
         assert isinstance(gap, Gap)
         assert (gap.stream, gap.reason, gap.end_seconds) == ("cam", "stall", None)
-        assert gap.message == f"udp://127.0.0.1:{port}: no picture for 0.6 s"
+        assert gap.message == f"udp://127.0.0.1:{port}: no picture for 1 s"
         count = len(watch.frames)
         feed.is_paused = False
         watch.wait(Frame, count=count + 5)

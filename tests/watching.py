@@ -12,7 +12,7 @@ from streams.gap import Gap
 from streams.live_source import LiveSettings, LiveSource
 from streams.source import open_source
 
-QUICK = LiveSettings(stall_seconds=0.6, open_timeout_seconds=3.0, backoff_seconds=0.5)
+QUICK = LiveSettings(stall_seconds=1.0, open_timeout_seconds=3.0, backoff_seconds=0.5)
 
 
 class Watched:
