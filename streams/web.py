@@ -85,8 +85,7 @@ class Web:
                 raise TimeoutError
             self._connection.request("GET", target, headers=sent)
             response = self._connection.getresponse()
-            if self._connection.sock is not None:
-                self._connection.sock.settimeout(self._read_seconds)
+            self._connection.bear(self._read_seconds)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise trouble(address, error) from None  # which may hold the password
         return response
@@ -222,6 +221,11 @@ class _Pinned(http.client.HTTPConnection):
             self._answer.close()
         if self._raw is not None:  # which a response that reads to the end keeps open
             self._raw.close()
+
+    def bear(self, seconds: float) -> None:
+        """Let reads of the answer wait for so long."""
+        if self._raw is not None:  # `sock` has been passed on to the answer
+            self._raw.settimeout(seconds)
 
     def abort(self) -> None:
         """Make whoever waits for it go on."""

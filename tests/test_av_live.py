@@ -6,18 +6,20 @@ import errno
 import socket
 import struct
 import threading
+import time
 from fractions import Fraction
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import av
 import pytest
 
 from streams import errors
-from streams.av_live import _asked_of_ffmpeg, camera_connector, trouble
+from streams.av_live import _asked_of_ffmpeg, camera_connector, connector, trouble
 from streams.frame import Frame
 from streams.live_source import LiveSettings
 from streams.urls import address_of
-from tests.feeds import FPS, SIZE_WH, Pages, Ticker, free_port, transport_stream, udp_feed
+from tests.feeds import FPS, SIZE_WH, Pages, Ticker, free_port, mjpeg_page, transport_stream, udp_feed
 from tests.media import number_of, picture, write_video
 from tests.watching import watched
 
@@ -166,6 +168,36 @@ def test_a_device_that_ends_is_a_fault(tmp_path: Path, monkeypatch: pytest.Monke
         numbers.extend(number_of(frame.rgb()) for frame in connection)
     assert caught.value.reason == "end"
     assert numbers == list(range(10))
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "left alone"])
+def test_a_read_that_waits_returns(is_closed: bool) -> None:
+    """At once where the connection is closed from another thread; else after the time for reads."""
+    stop = threading.Event()
+    with Pages() as pages:
+        page = mjpeg_page(stop)
+
+        def stalling(request: BaseHTTPRequestHandler) -> None:
+            page(request)
+            threading.Event().wait(20)
+
+        pages.pages["/cam"] = stalling
+        settings = LiveSettings(stall_seconds=1.5, open_timeout_seconds=8)
+        connection = connector(address_of(pages.url("/cam")), name="cam", settings=settings)()
+        frames = iter(connection)
+        next(frames)
+        stop.set()
+        began_at = time.monotonic()
+        closer = threading.Timer(0.5, connection.close)
+        if is_closed:
+            closer.start()
+            assert sum(1 for _ in frames) < FPS
+            assert time.monotonic() - began_at < 1.4
+        else:
+            with pytest.raises(errors.ReadTimeout, match="silent for too long") as caught:
+                list(frames)
+            assert caught.value.reason == "stall"
+            assert 1.4 < time.monotonic() - began_at < 5
 
 
 @pytest.mark.parametrize(
