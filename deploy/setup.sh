@@ -150,9 +150,9 @@ fi
 
 wanted=$extras
 if [[ ,$extras, == *,dev,* || ,$extras, == *,gstreamer,* ]]; then
-    wanted=${extras//gstreamer/}
+    wanted=$(tr , '\n' <<<"$extras" | grep -vx gstreamer | paste -sd,) || true
     if gstreamer_can_be_built; then
-        wanted+=,gstreamer
+        wanted+=${wanted:+,}gstreamer
     else
         say "GStreamer is left out: its tests are skipped, and SRT cannot be read"
     fi

@@ -18,7 +18,7 @@ _NATIVE = frozenset({"yuv420p", "yuvj420p", "nv12"})
 _BT601, _BT709 = 5, 1
 """Numbers of ITU-T H.273, which FFmpeg uses too."""
 
-_LUMA_WEIGHTS = {
+LUMA_WEIGHTS = {
     _BT709: (0.2126, 0.0722),
     4: (0.30, 0.11),  # FCC
     _BT601: (0.299, 0.114),
@@ -124,7 +124,7 @@ class AvPixels:
             u, v = cv2.split(_plane(frame, 1).reshape((y.shape[0] + 1) // 2, -1, 2))
         else:
             y, u, v = (_plane(frame, index) for index in range(3))
-        kr, kb = _LUMA_WEIGHTS[matrix]
+        kr, kb = LUMA_WEIGHTS[matrix]
         to_rgb = yuv_to_rgb(kr=kr, kb=kb, is_full_range=is_full_range)
         return YuvPixels(turn(y), turn(np.asarray(u)), turn(np.asarray(v)), to_rgb)
 
@@ -156,6 +156,11 @@ def _is_subsampled_yuv(frame: VideoFrame) -> bool:
 
 def _matrix_of(frame: VideoFrame) -> int:
     """Return the number of the frame's YUV matrix; where the stream does not say, what players take: HD is BT.709."""
-    if frame.colorspace in _LUMA_WEIGHTS:
+    if frame.colorspace in LUMA_WEIGHTS:
         return int(frame.colorspace)
-    return _BT709 if frame.width >= 1280 or frame.height > 576 else _BT601
+    return likely_matrix(frame.width, frame.height)
+
+
+def likely_matrix(width: int, height: int) -> int:
+    """Return the number of the matrix that players take where a stream does not say."""
+    return _BT709 if width >= 1280 or height > 576 else _BT601

@@ -15,6 +15,9 @@ LONGEST_NAME = 64
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters or more: C: is a drive, not a scheme
 _SECRET_VALUE = re.compile(r"(?i)([?&;][^=&;#]*(?:pass|pwd|token|key|secret|auth|sig|user|login|cred)[^=&;#]*=)[^&;#]*")
 
+_QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
+_ELEMENT = re.compile(r"(?:^|(?<=\s)!)\s*([a-z][a-z0-9_-]*)(?=\s|$)")  # a ! without a blank may be of a password
+
 
 def scheme_of(url: str) -> str | None:
     """Return the scheme in lower case (`rtsp`, `camera`, `file`), or None where there is none, as in a path."""
@@ -28,6 +31,8 @@ def redact(url: str) -> str:
     Passwords hold `@`, `/` and `?` unescaped often enough, so everything up to the last `@` goes: rather hide a piece
     of a path than show a piece of a password. A path without `://` has no secrets and comes back as it is.
     """
+    if scheme_of(url) == "gst":  # a pipeline, whose properties are no business of anybody's: what is left is elements
+        return "gst:" + " ! ".join(_ELEMENT.findall(_QUOTED.sub("", url[4:])))
     start, mark, rest = url.partition("://")
     if not mark:
         return url

@@ -36,6 +36,11 @@ def test_scheme(url: str, scheme: str | None) -> None:
         ("http://host/v?X-Amz-Signature=abc", "http://host/v?X-Amz-Signature=***"),
         ("http://host/v?fps=5;PASSWORD=abc", "http://host/v?fps=5;PASSWORD=***"),
         ("sample:road?seed=1", "sample:road?seed=1"),
+        # Of a pipeline its elements alone.
+        ("gst:v4l2src ! jpegdec ! appsink name=sink", "gst:v4l2src ! jpegdec ! appsink"),
+        ("gst:rtspsrc location=rtsp://a:b@h/c user-pw=d ! appsink name=sink", "gst:rtspsrc ! appsink"),
+        ("gst:rtspsrc user-pw=\"a ! b\" user-id='c! d' ! decodebin !appsink", "gst:rtspsrc ! decodebin ! appsink"),
+        ("gst:srtsrc passphrase=a!b ! video/x-raw,width=3 ! appsink", "gst:srtsrc ! appsink"),
         ("/home/me@work/drive.mp4", "/home/me@work/drive.mp4"),  # a path holds no secret
     ],
 )
