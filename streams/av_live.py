@@ -90,6 +90,7 @@ class AvConnection:
     shown: address for messages; what FFmpeg says would hold the password
     feed: what the container reads, where that is not FFmpeg's
     is_paced: frames come in bursts, and are given out at the pace of their times
+    tap: is told of each packet before it is decoded
     has_clock: frames have times of their own; without, they have the time at which they came
     """
 
@@ -105,6 +106,7 @@ class AvConnection:
         has_clock: bool = True,
     ) -> None:
         self.corrupt_packets = 0
+        self.tap: Callable[[Packet[VideoStream]], None] | None = None
         self._shown = shown
         self._feed = feed
         self._is_paced = is_paced
@@ -204,6 +206,8 @@ class AvConnection:
                 break
             if packet is None:
                 break
+            if packet.size and self.tap is not None:
+                self.tap(packet)
             yield packet  # the last one is empty, and makes the decoder give all
         if self._closed.is_set():
             return

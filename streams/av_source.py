@@ -74,7 +74,7 @@ class AvSource:
         self.is_truncated = False
         self._corrupt_frames = 0
         self._is_closed = False
-        self._path = path
+        self.path = self._path = path
         self._pixels = AvPixels()
         self._container = open_container(path)
         try:

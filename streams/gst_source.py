@@ -82,6 +82,8 @@ class GstConnection:
     secrets: what must not be told, wherever GStreamer says it
     sources: names of the elements that may read from outside; None: any
 
+    decoder, is_hardware: which it is, once it is known; media: what an RTSP server offers (`video`, `audio`)
+
     Raises StreamError where it does not come up within `settings.open_timeout_seconds`.
     """
 
@@ -99,10 +101,13 @@ class GstConnection:
         self.resolution_changes = 0
         self.is_truncated = False
         self.decoder: str | None = None
+        self.is_hardware: bool | None = None
+        self.media: set[str] = set()
         self.wall_clock: WallClock | None = None
         self.info = StreamInfo(name, None, None, _NANOSECOND, True, None, None)
         self._library = library()
         self._pipeline = pipeline
+        self._decoder: Any = None
         self._shown = shown
         self._settings = settings
         self._secrets = secrets
@@ -142,6 +147,58 @@ class GstConnection:
             is_read = self._is_read
         if not is_read:
             self._free()
+
+    def tap(self, take: Callable[..., None]) -> None:
+        """Have each packet told to `take(pts, dts, size, is_key, is_corrupt)`, by keyword, before it is decoded.
+
+        Seconds, None where unknown; one of GStreamer's threads calls. Without a decoder there are no packets.
+        """
+        if self._decoder is None:
+            return
+        gst = self._library.gst
+
+        def passing(_: Any, info: Any) -> Any:
+            packet = info.get_buffer()
+            take(
+                pts=None if packet.pts == gst.CLOCK_TIME_NONE else packet.pts / 1e9,
+                dts=None if packet.dts == gst.CLOCK_TIME_NONE else packet.dts / 1e9,
+                size=packet.get_size(),
+                is_key=not packet.has_flags(gst.BufferFlags.DELTA_UNIT),
+                is_corrupt=packet.has_flags(gst.BufferFlags.CORRUPTED),
+            )
+            return gst.PadProbeReturn.OK
+
+        self._decoder.get_static_pad("sink").add_probe(gst.PadProbeType.BUFFER, passing)
+
+    def told(self) -> dict[str, Any]:
+        """Return what the elements say while the stream runs.
+
+        codec, picture: structures of what the decoder takes and gives, None where there is none; containers: the
+        elements that took the stream apart; sound: its codec, "" for none, None where that is not known
+        """
+        containers, sounds = [], set()
+        for element in _elements(self._library.gst, self._pipeline):
+            factory = element.get_factory()
+            if factory is not None and "Demux" in (factory.get_metadata("klass") or ""):
+                name = factory.get_name()
+                containers += [] if name.startswith("rtp") else [name]
+            for pad in element.pads:
+                caps = pad.get_current_caps()
+                name = caps.get_structure(0).get_name() if caps is not None and caps.get_size() else ""
+                if name.startswith("audio/"):
+                    sounds.add(name.removeprefix("audio/").removeprefix("x-"))
+        sounds |= {"yes"} if "audio" in self.media and not sounds else set()
+        decoder, sink = self._decoder, self._sink.get_static_pad("sink")
+        codec = None if decoder is None else decoder.get_static_pad("sink").get_current_caps()
+        picture = (sink if decoder is None else decoder.get_static_pad("src")).get_current_caps()
+        return {
+            "codec": codec and codec.get_structure(0),
+            "picture": picture and picture.get_structure(0),
+            "containers": sorted(set(containers)),
+            "decoder": self.decoder,
+            "is_hardware": self.is_hardware,
+            "sound": ", ".join(sorted(sounds)),
+        }
 
     def _open(self) -> None:
         """Start the pipeline, and wait until the stream is known. Raises StreamError."""
@@ -300,11 +357,7 @@ class GstConnection:
                 connection._take_element(element)
 
         self._handlers.append((self._pipeline, self._pipeline.connect("deep-element-added", added)))
-        elements = self._pipeline.iterate_recurse()
-        while True:
-            outcome, element = elements.next()
-            if outcome != self._library.gst.IteratorResult.OK:
-                break
+        for element in _elements(self._library.gst, self._pipeline):
             self._take_element(element)
 
     def _take_element(self, element: Any) -> None:
@@ -324,8 +377,9 @@ class GstConnection:
             if element.find_property("max-threads") is not None:
                 element.set_property("max-threads", 1)  # with more, frames come later
             self.decoder = name
-            kind = "hardware" if is_hardware(factory) else "software"
-            log.info("%s: decoded by %s (%s)", self._shown, name, kind)
+            self.is_hardware = is_hardware(factory)
+            log.info("%s: decoded by %s (%s)", self._shown, name, "hardware" if self.is_hardware else "software")
+            self._decoder = element
             element.get_static_pad("sink").add_probe(gst.PadProbeType.EVENT_DOWNSTREAM, self._size_probe())
             self._is_known.set()
 
@@ -420,10 +474,17 @@ def connector(
             if source.find_property(key) is not None:
                 found.gst.util_set_object_arg(source, key, str(value))
         pipeline.get_by_name("decode").set_property("caps", found.gst.Caps.from_string("video/x-raw(ANY)"))
+        media: set[str] = set()
+
+        def is_wanted(_: Any, __: int, caps: Any) -> bool:
+            kind = caps.get_structure(0).get_string("media")
+            media.add(kind)
+            return bool(kind == "video")
+
         if element == "rtspsrc":
-            source.connect("select-stream", lambda _, __, caps: caps.get_structure(0).get_string("media") == "video")
+            source.connect("select-stream", is_wanted)
         _prepare(pipeline.get_by_name("sink"))
-        return GstConnection(
+        connection = GstConnection(
             pipeline,
             name=name,
             shown=shown,
@@ -433,6 +494,8 @@ def connector(
             ),
             sources=(element, *_INNER_SOURCES),
         )
+        connection.media = media
+        return connection
 
     return connect
 
@@ -525,6 +588,19 @@ def _srt(address: Address) -> dict[str, object]:
         else:
             properties[key] = value
     return properties
+
+
+def _elements(gst: Any, pipeline: Any) -> Iterator[Any]:
+    """Yield the elements of a pipeline, those in its bins too."""
+    elements = pipeline.iterate_recurse()
+    while True:
+        outcome, element = elements.next()
+        if outcome == gst.IteratorResult.RESYNC:
+            elements.resync()
+        elif outcome == gst.IteratorResult.OK:
+            yield element
+        else:
+            return
 
 
 def _reason(error: Any, debug: str) -> Reason:

@@ -192,6 +192,10 @@ class LiveSource:
             self._closed.set()
             self._enter("ended")
 
+    def connect(self) -> Connection:
+        """Open a connection for whoever wants it without what this class does around it. Raises StreamError."""
+        return self._connect()
+
     def health(self) -> Health:
         """Return how the stream is. Any thread; never waits for the network."""
         with self._lock:
