@@ -19,6 +19,7 @@ COMMANDS = {
     "watch": ("pipeline.commands.watch", "watch videos, images and cameras: signs in the driver's language"),
     "detect": ("pipeline.commands.detect", "find signs or brands in images, folders and zips"),
     "probe": ("pipeline.commands.probe", "say what a stream really is: codec, rates, key frames, clock, damage"),
+    "doctor": ("pipeline.commands.doctor", "say what works on this machine, and how to get what does not"),
     "sample": ("pipeline.commands.sample", "make a drive with signs, and the truth about it"),
     "score": ("pipeline.commands.score", "say how well a generated drive was watched"),
     "train": ("pipeline.commands.train", "train the networks"),
