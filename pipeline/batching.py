@@ -1,4 +1,7 @@
-"""Frames -> batches. Files by count alone, so that a run can be repeated; a live batch also by time."""
+"""Frames -> batches. Files by count alone, so that a run can be repeated; a live batch also by time.
+
+What else comes between frames (a gap, the end of a stream) goes with them, in its place, and takes none of a frame's.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from pipeline.prefetch import Given
 from streams.frame import Frame
 
 
@@ -34,18 +38,20 @@ class Frames(Protocol):
     @property
     def is_live(self) -> bool: ...
 
-    def take(self, timeout_seconds: float | None = None) -> Frame | None: ...
+    def take(self, timeout_seconds: float | None = None) -> Given | None: ...
 
 
-def batch(frames: Frames, settings: BatchSettings | None = None) -> Iterator[list[Frame]]:
-    """Yield the frames in lists of `size`, in the order in which they come; the last of all may be shorter."""
+def batch(frames: Frames, settings: BatchSettings | None = None) -> Iterator[list[Given]]:
+    """Yield what comes in lists with `size` frames, in the order in which it comes; the last of all may be shorter."""
     settings = settings or BatchSettings()
     while (first := frames.take()) is not None:
         filled = [first]
+        count = int(isinstance(first, Frame))
         deadline = time.monotonic() + settings.wait_seconds if frames.is_live else None
-        while len(filled) < settings.size:
-            frame = frames.take(None if deadline is None else deadline - time.monotonic())
-            if frame is None:
+        while count < settings.size:
+            given = frames.take(None if deadline is None else deadline - time.monotonic())
+            if given is None:
                 break
-            filled.append(frame)
+            filled.append(given)
+            count += isinstance(given, Frame)
         yield filled

@@ -1,7 +1,8 @@
 """What is written down: the types of `events.jsonl`, their schema and how they are rounded.
 
 Events hold what was seen and said, nothing of the run: no wall clock, no path, no random id; so the same file gives
-the same bytes. `docs/events.md` describes every field. It knows nothing of tracks, sinks or files.
+the same bytes. A live stream never comes again: its events tell the world's time too. `docs/events.md` describes every
+field. It knows nothing of tracks, sinks or files.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
 from pipeline.road.catalogue import SpeedUnit
+from streams.gap import Reason
 
 SCHEMA = 1
 """Goes up where a field is renamed, removed or changes its meaning. A new field or type leaves it as it is."""
@@ -19,7 +21,24 @@ Box = tuple[float, float, float, float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Seen:
+class _Timed:
+    """What may happen in a live stream. Of files, all three are left out of what is written.
+
+    at: UTC of `start_seconds`, or of `pts_seconds`
+    clock_method: how that is known, see `streams.gap.WallClock`; None of a file
+    clock_error_seconds: how far it may be off, None if unknown
+    """
+
+    at: str | None = None
+    clock_method: str | None = None
+    clock_error_seconds: float | None = None
+
+
+_WALL = tuple(field.name for field in fields(_Timed))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen(_Timed):
     """A sign's finished, confirmed track.
 
     `track` numbers the tracks of one stream from 1. `start_seconds` and `end_seconds` are the PTS of its first and
@@ -56,7 +75,7 @@ class OtherSign(_Seen):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Announcement:
+class Announcement(_Timed):
     """What the driver is told: once a sign, at `pts_seconds`, in `lang` (a BCP-47 tag).
 
     `grade` says how far the words can be trusted: official, reviewed or draft. `passes_in_seconds` is the time until
@@ -79,13 +98,13 @@ class Announcement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LimitChange:
+class LimitChange(_Timed):
     """The speed limit in force from `pts_seconds` on. Before the first of these it is unknown.
 
     state: `set` (value and unit say it), `ended` (a sign ended it: the road's general limit, which no sign tells),
     or `unknown`
-    reason: `sign`, `end_sign`, `end_all_sign`, `contradiction` (the end of another limit than the one in force) or
-    `expired` (nothing confirmed it for too long)
+    reason: `sign`, `end_sign`, `end_all_sign`, `contradiction` (the end of another limit than the one in force),
+    `expired` (nothing confirmed it for too long) or `gap` (a live stream was not watched: signs may have been missed)
     """
 
     type: ClassVar[str] = "limit"
@@ -94,7 +113,23 @@ class LimitChange:
     state: Literal["set", "ended", "unknown"]
     value: int | None
     unit: SpeedUnit | None
-    reason: Literal["sign", "end_sign", "end_all_sign", "contradiction", "expired"]
+    reason: Literal["sign", "end_sign", "end_all_sign", "contradiction", "expired", "gap"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapEvent(_Timed):
+    """A time in which a live stream was not watched; told when it begins and when it is over. Fields as in
+    `streams.gap.Gap`.
+    """
+
+    type: ClassVar[str] = "gap"
+    stream: str
+    reason: Reason
+    start_seconds: float
+    end_seconds: float | None
+    lost_seconds: float
+    attempts: int
+    message: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,13 +184,16 @@ class Impression:
     run: str
 
 
-Event = Sighting | OtherSign | Announcement | LimitChange | Impression
-EVENTS: tuple[type[Event], ...] = (Sighting, OtherSign, Announcement, LimitChange, Impression)
+Event = Sighting | OtherSign | Announcement | LimitChange | Impression | GapEvent
+EVENTS: tuple[type[Event], ...] = (Sighting, OtherSign, Announcement, LimitChange, Impression, GapEvent)
 
 
 def row(event: Event) -> dict[str, object]:
     """Return what is written of an event: its schema and type, then its fields, rounded, always in the same order."""
-    values = {field.name: rounded(field.name, getattr(event, field.name)) for field in fields(event)}
+    names = [field.name for field in fields(event)]
+    if isinstance(event, _Timed):
+        names = [*names[len(_WALL) :], *(_WALL if event.clock_method is not None else ())]
+    values = {name: rounded(name, getattr(event, name)) for name in names}
     return {"schema": SCHEMA, "type": event.type, **values}
 
 

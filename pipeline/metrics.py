@@ -5,15 +5,17 @@ and at every scrape holds
 
     decoded = processed + dropped + sampled out + corrupt + in flight
 
-because one ledger keeps all six under one lock, and one collector reads them in one go. `docs/metrics.md` describes
-each metric. It knows nothing of frames or models: it is told.
+because one ledger keeps all six under one lock, and one collector reads them in one go. What a live source says of
+itself is asked for at the scrape, once a stream. `docs/metrics.md` describes each metric. It knows nothing of frames or
+models: it is told.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections import Counter as Count
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
@@ -34,6 +36,7 @@ from prometheus_client.registry import Collector
 
 from pipeline.errors import ConfigError
 from pipeline.events import Announcement, Event, Impression, LimitChange, OtherSign, Sighting
+from streams.gap import STATES, Gap, Health, Reason, State
 
 LIBRARIES = ("av", "numpy", "opencv-python-headless", "openvino", "pillow")
 """Whose versions may change what comes out."""
@@ -45,6 +48,8 @@ _STAGE_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.
 _LATENCY_BUCKETS = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0)
 _AHEAD_BUCKETS = (0.25, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.5, 10.0)
 _SCORE_BUCKETS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
+_BATCH_BUCKETS = (1, 2, 4, 8, 16, 32, 64)
+_WATCHED: tuple[State, ...] = ("live", "frozen", "black")
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # they double the series and tell nothing
 
@@ -55,6 +60,7 @@ class FrameCounts:
 
     dropped: by reason; in_flight: decoded and not yet settled; scanned: those of the processed given a full scan
     video_seconds: the time in the stream at which the last decoded frame ends
+    watched_seconds: how long the processed frames stand, together
     """
 
     decoded: int = 0
@@ -65,6 +71,7 @@ class FrameCounts:
     corrupt: int = 0
     in_flight: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
+    watched_seconds: float = 0.0
 
     @property
     def dropped_total(self) -> int:
@@ -80,9 +87,15 @@ class FrameLedger(Collector):
         self._last_frame: dict[str, float] = {}
 
     def open(self, stream: str) -> None:
-        """Begin to count a stream, so that it is seen with zeros before its first frame."""
+        """Begin to count a stream, so that it is seen with zeros before its first frame; or go on with it."""
         with self._lock:
-            self._counts[stream] = FrameCounts()
+            self._counts.setdefault(stream, FrameCounts())
+
+    def forget(self, stream: str) -> None:
+        """Count a stream no more, and show it no more."""
+        with self._lock:
+            self._counts.pop(stream, None)
+            self._last_frame.pop(stream, None)
 
     def decoded(self, stream: str, video_seconds: float) -> None:
         """A frame came out of the decoder; it is in flight until one of the others says what became of it."""
@@ -99,11 +112,16 @@ class FrameLedger(Collector):
             counts = self._counts[stream]
             self._counts[stream] = replace(counts, scanned=counts.scanned + 1)
 
-    def processed(self, stream: str) -> None:
+    def processed(self, stream: str, duration_seconds: float = 0.0) -> None:
         """It has been through detection and tracking, and what came of it is handed to the sinks."""
         with self._lock:
             counts = self._counts[stream]
-            self._counts[stream] = replace(counts, processed=counts.processed + 1, in_flight=counts.in_flight - 1)
+            self._counts[stream] = replace(
+                counts,
+                processed=counts.processed + 1,
+                in_flight=counts.in_flight - 1,
+                watched_seconds=counts.watched_seconds + duration_seconds,
+            )
 
     def sampled_out(self, stream: str) -> None:
         """It was chosen not to be looked at."""
@@ -160,6 +178,157 @@ class FrameLedger(Collector):
         yield from (results, scanned, seconds, flying, dropped, last)
 
 
+@dataclass(frozen=True, slots=True)
+class StreamCondition:
+    """How a stream is, as of one moment.
+
+    is_up: it gives frames; health: what a live source says of itself, None of one that says nothing
+    age_seconds: since the last frame was decoded, None where there was none
+    lag_seconds: how long the last frame that was dealt with took, from decoding on; None where there was none
+    gap: the one that lasts now; gaps: so far, by reason; gap_seconds: not watched so far, this one included
+    coverage: the share of its time that frames were looked at in, 0 to 1
+    """
+
+    is_up: bool
+    is_live: bool
+    health: Health | None
+    age_seconds: float | None
+    lag_seconds: float | None
+    gap: Gap | None
+    gaps: Mapping[Reason, int]
+    gap_seconds: float
+    coverage: float
+
+
+class StreamLedger(Collector):
+    """Keeps what is known of each stream beside its frames. Any thread may call it."""
+
+    def __init__(self, frames: FrameLedger) -> None:
+        self._lock = threading.Lock()
+        self._frames = frames
+        self._streams: dict[str, _Stream] = {}
+
+    def open(self, stream: str, health: Callable[[], Health] | None = None, *, is_live: bool = False) -> None:
+        """Begin with a stream; health: what a live source is asked by, which any thread may do and never blocks."""
+        with self._lock:
+            before = self._streams.get(stream)
+            self._streams[stream] = new = _Stream(health, is_live, time.monotonic())
+            if before is not None:  # the source was changed; what was counted stays
+                new.gaps, new.gap_seconds, new.opened_at = before.gaps, before.gap_seconds, before.opened_at
+
+    def over(self, stream: str) -> None:
+        """It has ended or failed."""
+        with self._lock:
+            self._streams[stream].is_over = True
+
+    def forget(self, stream: str) -> None:
+        """Show it no more."""
+        with self._lock:
+            self._streams.pop(stream, None)
+
+    def gap(self, gap: Gap) -> None:
+        """It is not being watched; or, with an end, it is again."""
+        with self._lock:
+            known = self._streams[gap.stream]
+            if known.gap is None:
+                known.gaps[gap.reason] += 1
+            known.gap = gap if gap.end_seconds is None else None
+            known.gap_at = time.monotonic()
+            if gap.end_seconds is not None:
+                known.gap_seconds += gap.lost_seconds
+
+    def lag(self, stream: str, seconds: float) -> None:
+        """A frame was dealt with, so long after it was decoded."""
+        with self._lock:
+            if stream in self._streams:
+                self._streams[stream].lag_seconds = seconds
+
+    def snapshot(self) -> dict[str, StreamCondition]:
+        """Return how all streams are."""
+        with self._lock:
+            known = {stream: replace(kept, gaps=kept.gaps.copy()) for stream, kept in self._streams.items()}
+        counts = self._frames.snapshot()
+        return {stream: _condition(kept, counts.get(stream, FrameCounts())) for stream, kept in known.items()}
+
+    def collect(self) -> Iterator[Metric]:
+        def gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+            return GaugeMetricFamily(f"wayside_stream_{name}", text, labels=["stream", *labels])
+
+        def counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
+            return CounterMetricFamily(f"wayside_stream_{name}", text, labels=["stream", *labels])
+
+        up = gauge("up", "1 while the stream gives frames, 0 while or since it does not.")
+        state = gauge("state", "1 for the state that a live stream is in, 0 for the others.", "state")
+        reconnects = counter("reconnects", "Times that a live stream was connected to again.", "reason")
+        gaps = counter("gaps", "Times that a live stream was not watched.", "reason")
+        gap_seconds = counter("gap_seconds", "Time that a live stream was not watched.")
+        fps = gauge("fps", "Frames a second that a live stream gives, measured of late.")
+        lag = gauge("lag_seconds", "How long the last frame that was dealt with took, from decoding on.")
+        clock = gauge("clock_info", "How a live stream's times are tied to the world's.", "method")
+        error = gauge("clock_error_seconds", "How far they may be off.")
+        jumps = counter("discontinuities", "Jumps of a live stream's own clock.")
+        coverage = GaugeMetricFamily(
+            "wayside_coverage_ratio", "Share of a stream's time that was looked at, since it began.", labels=["stream"]
+        )
+        for stream, now in self.snapshot().items():
+            up.add_metric([stream], now.is_up)
+            coverage.add_metric([stream], now.coverage)
+            if now.lag_seconds is not None:
+                lag.add_metric([stream], now.lag_seconds)
+            if not now.is_live:
+                continue
+            gap_seconds.add_metric([stream], now.gap_seconds)
+            for reason, number in now.gaps.items():
+                gaps.add_metric([stream, reason], number)
+            if (health := now.health) is None:
+                continue
+            for name in STATES:
+                state.add_metric([stream, name], name == health.state)
+            for reason, number in health.reconnects.items():
+                reconnects.add_metric([stream, reason], number)
+            jumps.add_metric([stream], health.discontinuities)
+            if health.fps is not None:
+                fps.add_metric([stream], health.fps)
+            if health.wall_clock is not None:
+                clock.add_metric([stream, health.wall_clock.method], 1)
+                if health.wall_clock.error_seconds is not None:
+                    error.add_metric([stream], health.wall_clock.error_seconds)
+        yield from (up, state, reconnects, gaps, gap_seconds, fps, lag, clock, error, jumps, coverage)
+
+
+@dataclass(slots=True)
+class _Stream:
+    """What is kept of one; times are `time.monotonic()`."""
+
+    health: Callable[[], Health] | None
+    is_live: bool
+    opened_at: float
+    is_over: bool = False
+    lag_seconds: float | None = None
+    gap: Gap | None = None
+    gap_at: float = 0.0
+    gaps: Count[Reason] = field(default_factory=Count)
+    gap_seconds: float = 0.0
+
+
+def _condition(kept: _Stream, counts: FrameCounts) -> StreamCondition:
+    now, health = time.monotonic(), kept.health() if kept.health is not None else None
+    lasting = 0.0 if kept.gap is None else kept.gap.lost_seconds + now - kept.gap_at
+    passed = now - kept.opened_at if kept.is_live else counts.video_seconds
+    last = None if health is None else health.last_frame_at
+    return StreamCondition(
+        is_up=not kept.is_over and (health is None or health.state in _WATCHED),
+        is_live=kept.is_live,
+        health=health,
+        age_seconds=None if last is None else now - last,
+        lag_seconds=kept.lag_seconds,
+        gap=kept.gap,
+        gaps=kept.gaps,
+        gap_seconds=kept.gap_seconds + lasting,
+        coverage=min(1.0, counts.watched_seconds / passed) if passed > 0 else 0.0,
+    )
+
+
 class StageClock:
     """How long each stage of the pipeline works, in wall time; stages of different threads overlap."""
 
@@ -199,12 +368,11 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self.frames = FrameLedger()
         registry.register(self.frames)
+        self.streams = StreamLedger(self.frames)
+        registry.register(self.streams)
         self.stages = StageClock(registry)
-        self.stream_up = Gauge(
-            "wayside_stream_up",
-            "1 while the stream gives frames, 0 once it ended or failed.",
-            ["stream"],
-            registry=registry,
+        self.batch_frames = Histogram(
+            "wayside_batch_frames", "Frames in a batch, of all streams.", buckets=_BATCH_BUCKETS, registry=registry
         )
         self.cuts = Counter(
             "wayside_stream_cuts",

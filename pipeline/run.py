@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 from detectors.detector import Detector, open_detector
 from pipeline.batching import batch
-from pipeline.config import Config
+from pipeline.config import Config, StreamSettings
 from pipeline.events import EVENTS
 from pipeline.interrupts import Interrupts
 from pipeline.metrics import Metrics
@@ -21,6 +22,7 @@ from pipeline.stages import Tracked, detect, events, follow
 from pipeline.tasks import Origin, Task, open_task
 from pipeline.tracker import Tracker
 from streams.fingerprint import fingerprint
+from streams.source import Source
 
 
 def watch(config: Config, *, quiet: bool = False, detector: Detector | None = None) -> Record:
@@ -43,7 +45,7 @@ def watch(config: Config, *, quiet: bool = False, detector: Detector | None = No
         }
         cutters = {name: Shots() for name in names} if config.tracker.shot_cuts else {}
         origins = {
-            source.info.name: Origin(source.info, fingerprint(stream.url), detector.hashes)
+            source.info.name: Origin(source.info, _media(source, stream), detector.hashes)
             for source, stream in zip(sources, config.stream, strict=True)
         }
         watchers = {name: task.watcher(origin) for name, origin in origins.items()}
@@ -81,6 +83,11 @@ def watch(config: Config, *, quiet: bool = False, detector: Detector | None = No
             record.failures = frames.failures()
             frames.raise_failures()
         return record
+
+
+def _media(source: Source, stream: StreamSettings) -> str:
+    """Return what a stream's content is known by; a live one never comes again, and is known by when it was watched."""
+    return f"live {datetime.now(UTC).isoformat()}" if source.info.is_live else fingerprint(stream.url)
 
 
 def _open_detector(config: Config, task: Task) -> Detector:

@@ -1,5 +1,7 @@
 """The stages between batches of frames and events. Each is a generator: things in, things out, nothing kept running.
 
+What comes between a stream's frames (a gap, the stream's end) goes through them in its place: no stage bridges it.
+
 `detect` is lazy: a frame is verified only when the stage after it asks for it, and by then the tracker has seen the
 frame before and can tell where to look. So these stages run in one thread, frame by frame, each stream in its order.
 """
@@ -7,20 +9,23 @@ frame before and can tell where to look. So these stages run in one thread, fram
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 import numpy as np
 
 from detectors.boxes import iou
 from detectors.detections import Detections
 from detectors.detector import Detector
-from pipeline.events import EVENTS
+from pipeline.events import EVENTS, Event, GapEvent, Impression, OtherSign, Sighting
 from pipeline.metrics import Metrics
+from pipeline.prefetch import Given, Gone
 from pipeline.tracker import Boxes, Track, Tracker
 from streams.frame import Frame
+from streams.gap import Gap, WallClock
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,8 @@ class Tracked:
     """A frame, the tracks that live there, and the confirmed ones that have ended.
 
     was_scanned: as `Found` has it
-    cut: what ended all tracks before this frame: another shot, or a jump of the clock or the picture's size; else None
+    cut: what ended all tracks before this frame: another shot, or a jump of the clock or the picture's size, or that
+        the stream was not watched before it (`jump`); else None
     """
 
     frame: Frame
@@ -57,6 +63,18 @@ class Tracked:
 
 
 @dataclass(frozen=True, slots=True)
+class Break:
+    """A live stream is not watched from here on, or, where the gap has an end, it is again: and the tracks it ended."""
+
+    gap: Gap
+    ended: Sequence[Track]
+
+    @property
+    def stream(self) -> str:
+        return self.gap.stream
+
+
+@dataclass(frozen=True, slots=True)
 class StreamEnd:
     """A stream is over: its last tracks, and the PTS of its last frame.
 
@@ -67,6 +85,12 @@ class StreamEnd:
     pts_seconds: float
     ended: Sequence[Track]
     is_cut_short: bool = False
+
+
+Between = Gap | Gone
+"""What comes between frames."""
+
+_Streamed = TypeVar("_Streamed", Frame, Given)
 
 
 class Cutter(Protocol):
@@ -103,18 +127,22 @@ class Watcher(Protocol):
 
     def update(self, tracked: Tracked) -> Iterable[Item]: ...
 
+    def interrupt(self, missed: Break) -> Iterable[Item]:
+        """End what is open: nothing is known of the time until the next frame. It may come twice in a row."""
+        ...
+
     def close(self, end: StreamEnd) -> Iterable[Item]: ...
 
 
 def detect(
-    batches: Iterable[Sequence[Frame]],
+    batches: Iterable[Sequence[Given]],
     detector: Detector,
     trackers: Mapping[str, Tracker],
     *,
     scan_seconds: float,
     metrics: Metrics,
     cutters: Mapping[str, Cutter] = MappingProxyType({}),
-) -> Iterator[Found]:
+) -> Iterator[Found | Between]:
     """Scan each stream every `scan_seconds`, a batch at once; verify each frame, a frame of each stream a round.
 
     cutters: tell of those streams that have one where another shot begins. No track goes on there, and it is scanned.
@@ -123,15 +151,24 @@ def detect(
     tracks of known classes are looked at: the others, nine in ten on a street, can wait for the next one.
     """
     next_scan: dict[str, float] = {}
-    for frames in batches:
+    for given in batches:
+        frames = [item for item in given if isinstance(item, Frame)]
+        metrics.batch_frames.observe(len(frames))
         with metrics.stages("cut"):
             cuts = {id(f) for f in frames if f.stream in cutters and cutters[f.stream].is_cut(f)}
-        due = [frame for frame in frames if _is_due(frame, next_scan, scan_seconds, now=id(frame) in cuts)]
+        due = []
+        for item in given:
+            if not isinstance(item, Frame):
+                next_scan.pop(item.stream, None)  # what follows a gap is another scene
+            elif _is_due(item, next_scan, scan_seconds, now=id(item) in cuts):
+                due.append(item)
         with metrics.stages("scan"):
             proposals = dict(zip(map(id, due), detector.scan(due) if due else [], strict=True))
         for frame in due:
             metrics.frames.scanned(frame.stream)
-        for row in rounds(frames):
+        for mixed in rounds(given):
+            row = [item for item in mixed if isinstance(item, Frame)]
+            yield from (item for item in mixed if not isinstance(item, Frame))
             for frame in row:
                 if id(frame) in cuts:
                     trackers[frame.stream].cut()
@@ -144,30 +181,47 @@ def detect(
                 yield Found(frame, detections, id(frame) in proposals, id(frame) in cuts)
 
 
-def rounds(frames: Sequence[Frame]) -> Iterator[list[Frame]]:
-    """Yield the first frame of each stream, then the second of each that has one, and so on."""
-    by_stream: dict[str, list[Frame]] = {}
-    for frame in frames:
-        by_stream.setdefault(frame.stream, []).append(frame)
+def rounds(given: Sequence[_Streamed]) -> Iterator[list[_Streamed]]:
+    """Yield the first of each stream, then the second of each that has one, and so on."""
+    by_stream: dict[str, list[_Streamed]] = {}
+    for item in given:
+        by_stream.setdefault(item.stream, []).append(item)
     for turn in range(max(map(len, by_stream.values()), default=0)):
         yield [queue[turn] for queue in by_stream.values() if turn < len(queue)]
 
 
 def follow(
-    found: Iterable[Found],
-    trackers: Mapping[str, Tracker],
+    found: Iterable[Found | Between],
+    trackers: MutableMapping[str, Tracker],
     *,
     metrics: Metrics,
     judges: Mapping[str, Judge] = MappingProxyType({}),
     is_cut_short: Callable[[str], bool] = lambda stream: False,
-) -> Iterator[Tracked | StreamEnd]:
-    """Track each stream's detections; at the end, end the tracks of all streams.
+) -> Iterator[Tracked | Break | StreamEnd]:
+    """Track each stream's detections; end the tracks of a stream at a gap, and those of all streams at the end.
 
+    trackers: that of a stream that is gone is taken out
     judges: of those streams whose tracks are judged by more than their detections
     is_cut_short: says in the end of a stream whether it was not watched to its end
     """
-    last_pts = dict.fromkeys(trackers, 0.0)
+
+    def settled(stream: str, ended: Sequence[Track]) -> Sequence[Track]:
+        """Ended tracks as their judge has them, where there is one."""
+        return judges[stream].ended(ended) if stream in judges else ended
+
+    last_pts: dict[str, float] = {}
+    broken: set[str] = set()  # streams of which no frame has come since a gap
     for item in found:
+        if isinstance(item, Gap):
+            trackers[item.stream].cut()
+            broken.add(item.stream)
+            yield Break(item, settled(item.stream, trackers[item.stream].ended()))
+            continue
+        if isinstance(item, Gone):
+            broken.discard(item.stream)
+            ended = settled(item.stream, trackers.pop(item.stream).finish())
+            yield StreamEnd(item.stream, last_pts.pop(item.stream, 0.0), ended, is_cut_short=True)
+            continue
         frame = item.frame
         tracker, jumps = trackers[frame.stream], trackers[frame.stream].jumps
         with metrics.stages("track"):
@@ -177,39 +231,96 @@ def follow(
                 size_wh=frame.size_wh,
                 known_only=not item.was_scanned,
             )
-        cut: Literal["shot", "jump"] | None = "jump" if tracker.jumps > jumps else "shot" if item.is_cut else None
+        is_jump = tracker.jumps > jumps or frame.stream in broken
+        broken.discard(frame.stream)
+        cut: Literal["shot", "jump"] | None = "jump" if is_jump else "shot" if item.is_cut else None
         if cut is not None:
             metrics.cuts.labels(frame.stream).inc()
         last_pts[frame.stream] = frame.pts_seconds
-        ended, judge = tracker.ended(), judges.get(frame.stream)
+        ended, judge = settled(frame.stream, tracker.ended()), judges.get(frame.stream)
         if judge is not None:
             with metrics.stages("judge"):
-                ended, tracks = judge.ended(ended), judge.judged(frame, tracks)
+                tracks = judge.judged(frame, tracks)
         yield Tracked(frame, tracks, ended, item.was_scanned, cut)
-    for stream, tracker in trackers.items():
-        ended = tracker.finish()
-        ended = judges[stream].ended(ended) if stream in judges else ended
-        yield StreamEnd(stream, last_pts[stream], ended, is_cut_short(stream))
+    for stream, tracker in list(trackers.items()):
+        yield StreamEnd(stream, last_pts.get(stream, 0.0), settled(stream, tracker.finish()), is_cut_short(stream))
 
 
 def events(
-    tracked: Iterable[Tracked | StreamEnd], watchers: Mapping[str, Watcher], *, metrics: Metrics
+    tracked: Iterable[Tracked | Break | StreamEnd],
+    watchers: Mapping[str, Watcher],
+    *,
+    metrics: Metrics,
+    latency: Callable[[Frame, float], None] = lambda frame, seconds: None,
 ) -> Iterator[Item]:
-    """Turn tracks into events. Each frame comes after its events, so that who draws it knows them."""
+    """Turn tracks into events. Each frame comes after its events, so that who draws it knows them; so does an end.
+
+    Events of live streams get the world's time here.
+
+    latency: is told of each frame how long it took, from its decoding until it was dealt with, seconds
+    """
+    clocks: dict[str, WallClock] = {}
     for item in tracked:
         with metrics.stages("events"):
-            watcher = watchers[item.stream]
-            new = list(watcher.close(item) if isinstance(item, StreamEnd) else watcher.update(item))
+            new = list(_new_events(item, watchers[item.stream]))
+        if isinstance(item, Tracked) and item.frame.wall_clock is not None:
+            clocks[item.stream] = item.frame.wall_clock
         for event in new:
             if isinstance(event, EVENTS):
                 metrics.event(event)
-            yield event
-        if isinstance(item, StreamEnd):
+                yield _timed(event, clocks.get(event.stream))
+            else:
+                yield event
+        if isinstance(item, Break):
             continue
         yield item
         # Who asks for more has dealt with what there was.
-        metrics.frames.processed(item.frame.stream)
-        metrics.latency.observe(time.monotonic() - item.frame.received_at)
+        if isinstance(item, StreamEnd):
+            clocks.pop(item.stream, None)
+            continue
+        seconds = time.monotonic() - item.frame.received_at
+        metrics.frames.processed(item.stream, item.frame.duration_seconds)
+        metrics.streams.lag(item.stream, seconds)
+        metrics.latency.observe(seconds)
+        latency(item.frame, seconds)
+
+
+def _new_events(item: Tracked | Break | StreamEnd, watcher: Watcher) -> Iterator[Item]:
+    if isinstance(item, Tracked):
+        yield from watcher.update(item)
+    elif isinstance(item, StreamEnd):
+        yield from watcher.close(item)
+    else:
+        yield from watcher.interrupt(item)
+        gap = item.gap
+        yield GapEvent(
+            stream=gap.stream,
+            reason=gap.reason,
+            start_seconds=gap.start_seconds,
+            end_seconds=gap.end_seconds,
+            lost_seconds=gap.lost_seconds,
+            attempts=gap.attempts,
+            message=gap.message,
+        )
+
+
+def _timed(event: Event, clock: WallClock | None) -> Event:
+    """Return an event of a live stream with the world's time; one of a file, which has no such clock, as it is."""
+    if isinstance(event, Impression):  # which knows its time by the rules of its account
+        return event
+    if clock is None:
+        if not isinstance(event, GapEvent):
+            return event
+        # No frame has come yet that could tell: it is known only when the gap was heard of.
+        began = datetime.now(UTC) - timedelta(seconds=event.lost_seconds)
+        return replace(event, at=_utc(began), clock_method="arrival")
+    seconds = event.start_seconds if isinstance(event, Sighting | OtherSign | GapEvent) else event.pts_seconds
+    at = _utc(clock.started_at.astimezone(UTC) + timedelta(seconds=seconds))
+    return replace(event, at=at, clock_method=clock.method, clock_error_seconds=clock.error_seconds)
+
+
+def _utc(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _is_due(frame: Frame, next_scan: dict[str, float], scan_seconds: float, *, now: bool) -> bool:

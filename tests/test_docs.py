@@ -73,6 +73,7 @@ def test_every_event_and_field(event: type) -> None:
     text = section(DOCS["docs/events.md"], event.type)  # type: ignore[attr-defined]
     if event.type == "other_sign":  # type: ignore[attr-defined]
         text += section(DOCS["docs/events.md"], "sighting")
+    text += section(DOCS["docs/events.md"], "The world's time in events of live streams")
     told = set(re.findall(r"`(\w+)`", text)) | {"stream"}
     missing = {field.name for field in fields(event)} - told
     assert not missing

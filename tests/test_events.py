@@ -1,11 +1,22 @@
 """What is written of an event: its fields, their order and their rounding. `docs/events.md` promises these."""
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
-from pipeline.events import EVENTS, SCHEMA, Announcement, Event, LimitChange, OtherSign, Sighting, rounded, row
+from pipeline.events import (
+    EVENTS,
+    SCHEMA,
+    Announcement,
+    Event,
+    GapEvent,
+    LimitChange,
+    OtherSign,
+    Sighting,
+    rounded,
+    row,
+)
 
 SEEN = {
     "stream": "drive",
@@ -35,6 +46,18 @@ ANNOUNCEMENT = Announcement(
     passes_in_seconds=None,
 )
 LIMIT = LimitChange(stream="drive", pts_seconds=2.0, state="set", value=50, unit="km/h", reason="sign")
+GAP_EVENT = GapEvent(
+    stream="drive",
+    reason="stall",
+    start_seconds=12.04,
+    end_seconds=None,
+    lost_seconds=3.00004,
+    attempts=1,
+    message="nothing for 3 s",
+    at="2026-11-24T12:00:12.040Z",
+    clock_method="rtcp",
+    clock_error_seconds=None,
+)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +87,18 @@ LIMIT = LimitChange(stream="drive", pts_seconds=2.0, state="set", value=50, unit
             '{"schema": 1, "type": "limit", "stream": "drive", "pts_seconds": 2.0, "state": "set", "value": 50,'
             ' "unit": "km/h", "reason": "sign"}',
         ),
+        (
+            GAP_EVENT,
+            '{"schema": 1, "type": "gap", "stream": "drive", "reason": "stall", "start_seconds": 12.04,'
+            ' "end_seconds": null, "lost_seconds": 3.0, "attempts": 1, "message": "nothing for 3 s",'
+            ' "at": "2026-11-24T12:00:12.040Z", "clock_method": "rtcp", "clock_error_seconds": null}',
+        ),
+        (
+            replace(LIMIT, at="2026-11-24T12:00:02.000Z", clock_method="arrival", clock_error_seconds=0.123456),
+            '{"schema": 1, "type": "limit", "stream": "drive", "pts_seconds": 2.0, "state": "set", "value": 50,'
+            ' "unit": "km/h", "reason": "sign", "at": "2026-11-24T12:00:02.000Z", "clock_method": "arrival",'
+            ' "clock_error_seconds": 0.1235}',
+        ),
     ],
 )
 def test_a_line(event: Event, line: str) -> None:
@@ -71,7 +106,7 @@ def test_a_line(event: Event, line: str) -> None:
 
 
 def test_the_types_are_told_apart() -> None:
-    assert [kind.type for kind in EVENTS] == ["sighting", "other_sign", "announcement", "limit", "impression"]
+    assert [kind.type for kind in EVENTS] == ["sighting", "other_sign", "announcement", "limit", "impression", "gap"]
     assert not isinstance(OTHER, Sighting), "a sign that is none of the known is never a sighting"
     assert SCHEMA == 1
 

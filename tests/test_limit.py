@@ -83,3 +83,17 @@ def test_limit(passed: Passed, until: float, changes: list[tuple[float, str, int
 def test_settings_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="expires_after_seconds"):
         LimitSettings(expires_after_seconds=0)
+
+
+def test_a_limit_is_not_known_after_a_time_that_was_not_watched() -> None:
+    limit = LimitState("road")
+    assert limit.miss(1.0) is None, "it was unknown before"
+    limit.pass_sign(LIMIT_50, 5.0)
+    change = limit.miss(9.0)
+    assert change is not None
+    assert (change.pts_seconds, change.state, change.value, change.reason) == (9.0, "unknown", None, "gap")
+    assert limit.miss(9.0) is None, "once"
+    assert limit.wait(900.0) is None, "nothing is left that could expire"
+    again = limit.pass_sign(LIMIT_50, 12.0)
+    assert again is not None
+    assert again.state == "set", "what holds after it must be read again"

@@ -4,8 +4,10 @@ import shutil
 import socket
 import subprocess
 import threading
+import time
 import urllib.request
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from prometheus_client import generate_latest
@@ -14,7 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipeline.errors import ConfigError
 from pipeline.events import Impression
 from pipeline.metrics import BRAND_LABELS, FrameCounts, Metrics
-from tests.test_events import ANNOUNCEMENT, LIMIT, OTHER, SIGHTING
+from streams.gap import STATES, Gap, Health, WallClock
+from tests.test_events import ANNOUNCEMENT, GAP_EVENT, LIMIT, OTHER, SIGHTING
 
 IMPRESSION = Impression(
     stream="front",
@@ -51,6 +54,18 @@ IMPRESSION = Impression(
     run="r",
 )
 
+GAP = Gap("front", "stall", 1.0)
+HEALTH = Health(
+    "waiting",
+    0.0,
+    "pyav",
+    last_frame_at=1.0,
+    reason="stall",
+    reconnects={"stall": 2},
+    fps=14.9,
+    wall_clock=WallClock(datetime(2026, 11, 24, tzinfo=UTC), "rtcp", 0.05),
+    discontinuities=1,
+)
 PARTS = ("processed", "dropped", "sampled_out", "corrupt")
 
 
@@ -69,13 +84,16 @@ def filled() -> Metrics:
     metrics.frames.decoded("front", 0.2)
     metrics.frames.scanned("front")
     metrics.models({"signs-scanner.safetensors": "ab" * 32})
-    metrics.stream_up.labels("front").set(1)
+    metrics.streams.open("front", lambda: HEALTH, is_live=True)
+    metrics.streams.gap(GAP)
+    metrics.streams.lag("front", 0.2)
+    metrics.batch_frames.observe(3)
     metrics.cuts.labels("front").inc()
     metrics.queued.labels("front").set(3)
     metrics.latency.observe(0.2)
     metrics.written.labels("events").inc()
     metrics.sink_errors.labels("video").inc()
-    for event in (SIGHTING, OTHER, ANNOUNCEMENT, LIMIT, IMPRESSION):
+    for event in (SIGHTING, OTHER, ANNOUNCEMENT, LIMIT, IMPRESSION, GAP_EVENT):
         metrics.event(event)
     metrics.open_exposures.labels("front").set(1)
     metrics.ledger_rows.labels("front").inc()
@@ -158,7 +176,7 @@ def test_names_follow_the_rules() -> None:
             assert not sample.name.endswith("_created"), "they double the series"
             assert sample.labels.keys() <= {
                 *("stream", "result", "reason", "stage", "sink", "meaning", "file", "sha256", "lib", "version", "le"),
-                *("brand", "implementation", "major", "minor", "patchlevel"),
+                *("brand", "state", "method", "implementation", "major", "minor", "patchlevel"),
             }, f"a label of {sample.name} may have no bounds"
 
 
@@ -176,6 +194,51 @@ def test_brands_have_labels_of_their_own_up_to_a_bound() -> None:
     assert told("wayside_impressions_total", f"Brand {BRAND_LABELS}") is None
     assert told("wayside_impressions_total", "other") == 100, "none is lost"
     assert told("wayside_exposure_seconds_total", "other") == 250.0
+
+
+def test_how_a_live_stream_is() -> None:
+    metrics = filled()
+
+    def told(name: str, **labels: str) -> float | None:
+        return metrics.registry.get_sample_value(f"wayside_{name}", {"stream": "front", **labels})
+
+    assert told("stream_up") == 0, "it waits to be connected again"
+    assert {state: told("stream_state", state=state) for state in STATES} == {s: float(s == "waiting") for s in STATES}
+    assert told("stream_reconnects_total", reason="stall") == 2
+    assert told("stream_gaps_total", reason="stall") == 1
+    first = told("stream_gap_seconds_total")
+    time.sleep(0.02)
+    assert 0 <= (first or 0) < (told("stream_gap_seconds_total") or 0) < 5, "it grows while the gap lasts"
+    metrics.streams.gap(replace(GAP, end_seconds=8.5, lost_seconds=7.5))
+    assert told("stream_gap_seconds_total") == 7.5
+    assert told("stream_gaps_total", reason="stall") == 1, "its end is no other gap"
+    metrics.streams.gap(replace(GAP, reason="end", end_seconds=12.0, lost_seconds=1.5))
+    assert told("stream_gap_seconds_total") == 9.0
+    assert told("stream_gaps_total", reason="end") == 1, "one that is told of only when it is over"
+    assert (told("stream_fps"), told("stream_lag_seconds")) == (14.9, 0.2)
+    assert (told("stream_clock_info", method="rtcp"), told("stream_clock_error_seconds")) == (1, 0.05)
+    assert told("stream_discontinuities_total") == 1
+    metrics.streams.open("front", lambda: replace(HEALTH, state="frozen"), is_live=True)
+    assert told("stream_up") == 1, "a picture that stands still is watched"
+    assert told("stream_gap_seconds_total") == 9.0, "another source, the same stream"
+    metrics.streams.forget("front")
+    assert told("stream_up") is None
+
+
+def test_coverage_is_the_time_that_was_looked_at() -> None:
+    metrics = Metrics()
+    metrics.frames.open("front")
+    metrics.streams.open("front")
+    for number in range(10):
+        metrics.frames.decoded("front", (number + 1) / 10)
+        if number % 2:
+            metrics.frames.processed("front", 0.1)
+        else:
+            metrics.frames.sampled_out("front")
+    assert metrics.streams.snapshot()["front"].coverage == pytest.approx(0.5)
+    metrics.streams.open("wall", is_live=True)
+    time.sleep(0.01)
+    assert metrics.streams.snapshot()["wall"].coverage == 0.0, "a live stream's time passes also without frames"
 
 
 def test_promtool_finds_nothing_to_say() -> None:

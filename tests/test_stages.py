@@ -9,7 +9,7 @@ from detectors.detections import Detections
 from detectors.detector import with_expected
 from detectors.picture import Picture
 from pipeline.metrics import Metrics
-from pipeline.stages import Found, StreamEnd, Tracked, detect, events, follow, rounds
+from pipeline.stages import Break, Found, StreamEnd, Tracked, detect, events, follow, rounds
 from pipeline.tracker import Tracker
 from streams.frame import Frame
 from tests.worlds import Boxes, Expected, Sign, SquareDetector, frame, picture, times
@@ -169,13 +169,16 @@ def test_events_come_before_their_frame_and_frames_are_counted_when_they_are_don
         def close(self, end: StreamEnd) -> list[str]:
             return ["last event"]
 
+        def interrupt(self, missed: Break) -> list[str]:
+            raise AssertionError("a file has no gaps")
+
     (first,) = frames(seconds=0.04)
     items = follow([Found(first, Detections.empty())], {"road": Tracker()}, metrics=counted)
     for item in events(items, {"road": Watcher()}, metrics=counted):  # type: ignore[dict-item]
-        seen.append(item if isinstance(item, str) else "frame")
+        seen.append(item if isinstance(item, str) else "end" if isinstance(item, StreamEnd) else "frame")
         if seen[-1] == "frame":
             assert counted.frames.snapshot()["road"].in_flight == 1, "it is being dealt with"
-    assert seen == ["event", "frame", "last event"]
+    assert seen == ["event", "frame", "last event", "end"]
     assert counted.frames.snapshot()["road"].processed == 1
     assert counted.frames.snapshot()["road"].in_flight == 0
 

@@ -103,8 +103,11 @@ class Impressions:
         """Return those that are on screen now, as if the stream broke off here."""
         return self._made((0, life, "truncated") for life in self._lives.values())
 
-    def finish(self, closed_by: Literal["end", "truncated"] = "end") -> list[Impression]:
-        """Close what is open, and return it. truncated: the stream was not watched to its end."""
+    def finish(self, closed_by: Literal["end", "truncated", "gap"] = "end") -> list[Impression]:
+        """Close what is open, and return it; after a gap more may follow.
+
+        truncated: the stream was not watched to its end; gap: it was not watched before its end, or before more follows
+        """
         lives, self._lives = self._lives, {}
         return self._made((0, life, closed_by) for life in lives.values())
 

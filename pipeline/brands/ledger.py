@@ -108,10 +108,11 @@ class Ledger:
                 del self._known[id]
                 self._append_impression(impression, kept, supersedes=before.hash)
 
-    def finish(self, closed_by: Literal["end", "truncated"] = "end") -> None:
+    def finish(self, closed_by: Literal["end", "truncated", "gap"] = "end") -> None:
         """End the run: what is not in a full block becomes one, and coverage is written down.
 
-        truncated: the stream was not watched to its end; running it again goes on from there.
+        truncated: the stream was not watched to its end; running it again goes on from there. gap: it was not watched
+        before its end
         """
         with self._transaction():
             self._seal()
@@ -326,7 +327,7 @@ class Ledger:
         rows = [(self._id, impression.id, to_json(row(impression))) for impression in new]
         self._connection.executemany("INSERT INTO open VALUES (?, ?, ?)", rows)
 
-    def _settle(self, closed_by: Literal["end", "truncated"]) -> None:
+    def _settle(self, closed_by: Literal["end", "truncated", "gap"]) -> None:
         """After a tail was judged anew: keep what is missing, and take back what is none any more."""
         account = Account(self._connection, self._id)
         fold = self._run.impressions(account.time_base, self._clock)
@@ -336,7 +337,7 @@ class Ledger:
         for id in self._known.keys() - {impression.id for impression in found}:
             self._retract(id)
 
-    def _end(self, run: str, closed_by: Literal["end", "truncated"]) -> None:
+    def _end(self, run: str, closed_by: Literal["end", "truncated", "gap"]) -> None:
         """Write down that a run is over, unless that is known."""
         account = Account(self._connection, run)
         self._connection.execute("DELETE FROM open WHERE run = ?", (run,))

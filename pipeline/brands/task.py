@@ -27,7 +27,7 @@ from pipeline.brands.profiles import find_profile
 from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.events import Event, Impression
-from pipeline.stages import StreamEnd, Tracked
+from pipeline.stages import Break, StreamEnd, Tracked
 from pipeline.tracker import Track
 from streams.frame import Frame, StreamInfo
 
@@ -42,6 +42,9 @@ CLARITY_SECONDS = 0.2
 """So long what was measured of a placement's sharpness and contrast holds for it."""
 
 
+Ended = Literal["end", "truncated", "gap"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Observed:
     """What was seen in a second of video; not an event that is written down, but what the account is made of.
@@ -49,7 +52,7 @@ class Observed:
     run, clock: whose account it is, and its wall time
     observations: None where there are no more frames
     open: the impressions that are on screen after it, as if the stream broke off there; closed: that are over by it
-    ended: why nothing follows, None while something does
+    ended: why nothing follows, None while something does; `gap`: the stream was not watched before it ended
     """
 
     stream: str
@@ -58,7 +61,7 @@ class Observed:
     observations: Observations | None
     open: Sequence[Impression]
     closed: Sequence[Impression]
-    ended: Literal["end", "truncated"] | None = None
+    ended: Ended | None = None
 
 
 class Brands:
@@ -165,6 +168,7 @@ class Broadcast:
         self._run, self._clock = run, _clock(info)
         self._builder = ObservationsBuilder(info.time_base)
         self._impressions = run.impressions(info.time_base, self._clock)
+        self._is_begun = self._is_broken = False
         self._waiting: deque[_Seen] = deque()
         self._brand_of: dict[int, int] = {}  # of tracks that were believed once, by their latest vote
         self._alive: set[int] = set()
@@ -175,6 +179,9 @@ class Broadcast:
 
     def update(self, tracked: Tracked) -> Iterator[Impression | Observed]:
         """Yield what is settled by now: a second's observations, and after them the impressions that are over."""
+        if not self._is_begun:
+            self._begin(tracked.frame)
+        self._is_broken = False
         self._believe(tracked.ended)
         if tracked.cut is not None:
             self._alive = set()
@@ -188,16 +195,34 @@ class Broadcast:
         self._waiting.append(self._seen(tracked))
         yield from self._settle(lambda seen: self._is_clear(seen) or now - seen.moment.pts_seconds > SETTLE_SECONDS)
 
+    def interrupt(self, missed: Break) -> Iterator[Impression | Observed]:
+        """Yield what is left before a gap: what was on screen is over."""
+        if self._is_begun and not self._is_broken:
+            yield from self._rest(missed.ended, "gap")
+            self._is_broken = True
+
     def close(self, end: StreamEnd) -> Iterator[Impression | Observed]:
         """Yield what is left."""
-        self._believe(end.ended)
+        ended: Ended = "gap" if self._is_broken else "truncated" if end.is_cut_short else "end"
+        yield from self._rest(end.ended, ended, is_over=True)
+
+    def _begin(self, frame: Frame) -> None:
+        """Take the clock of a live stream, which its first frame brings; the account keeps it."""
+        self._is_begun = True
+        if (wall := frame.wall_clock) is not None:
+            self._clock = Clock(wall.started_at, wall.method, wall.error_seconds)
+            self._impressions = self._run.impressions(frame.time_base, self._clock)
+
+    def _rest(
+        self, ended: Sequence[Track], closed_by: Ended, *, is_over: bool = False
+    ) -> Iterator[Impression | Observed]:
+        self._believe(ended)
         self._alive = set()
         yield from self._settle(lambda seen: True)
         rest = self._builder.rest()
         closed = [] if rest is None else self._impressions.update(rest)
-        ended: Literal["end", "truncated"] = "truncated" if end.is_cut_short else "end"
-        closed += self._impressions.finish(ended)
-        yield self._observed(rest, closed, ended=ended)
+        closed += self._impressions.finish(closed_by)
+        yield self._observed(rest, closed, ended=closed_by if is_over else None)
         yield from closed
 
     def _believe(self, tracks: Iterable[Track]) -> None:
@@ -259,7 +284,7 @@ class Broadcast:
         observations: Observations | None,
         closed: Sequence[Impression],
         *,
-        ended: Literal["end", "truncated"] | None = None,
+        ended: Ended | None = None,
     ) -> Observed:
         return Observed(
             stream=self._stream,

@@ -4,6 +4,7 @@
     set, unknown --end of this limit, end of all--> ended
     set --end of another limit--> unknown              (one of the two was missed or misread)
     set, ended --nothing confirms it for too long--> unknown
+    set, ended --the stream was not watched--> unknown
 
 It knows the signs of one stream by their meaning. It does not know junctions, zones or maps, which end limits too: that
 is why a limit expires. Passive and single-threaded.
@@ -38,7 +39,7 @@ class LimitSettings:
 
 
 class LimitState:
-    """One stream's limit. `pass_sign` and `wait` return the change, or None where there is none."""
+    """One stream's limit. `pass_sign`, `wait` and `miss` return the change, or None where there is none."""
 
     def __init__(self, stream: str, settings: LimitSettings | None = None) -> None:
         self._stream = stream
@@ -70,11 +71,15 @@ class LimitState:
             return None
         return self._enter(_UNKNOWN, expires_at, "expired")
 
+    def miss(self, pts_seconds: float) -> LimitChange | None:
+        """Forget it: from then on the stream is not watched, and what signs are passed nobody knows."""
+        return self._enter(_UNKNOWN, max(pts_seconds, self._confirmed_at), "gap")
+
     def _enter(
         self,
         state: _State,
         pts_seconds: float,
-        reason: Literal["sign", "end_sign", "end_all_sign", "contradiction", "expired"],
+        reason: Literal["sign", "end_sign", "end_all_sign", "contradiction", "expired", "gap"],
     ) -> LimitChange | None:
         self._confirmed_at = pts_seconds
         if state == self._state:

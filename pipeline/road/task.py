@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ from pipeline.road.catalogue import Catalogue, Meaning
 from pipeline.road.display import Display
 from pipeline.road.language import Phrasebook, negotiate
 from pipeline.road.limit import LimitSettings, LimitState
-from pipeline.stages import StreamEnd, Tracked
+from pipeline.stages import Break, StreamEnd, Tracked
 from pipeline.tracker import Track
 
 if TYPE_CHECKING:
@@ -122,10 +122,20 @@ class Drive:
         if (change := self._limit.wait(pts_seconds)) is not None:
             yield change
 
+    def interrupt(self, missed: Break) -> Iterator[Event]:
+        """Yield what the tracks bring that a gap ended, and that no limit is known any more."""
+        yield from self._broken_off(missed.ended, missed.gap.start_seconds)
+        if (change := self._limit.miss(missed.gap.start_seconds)) is not None:
+            yield change
+
     def close(self, end: StreamEnd) -> Iterator[Event]:
-        """Yield what the last tracks bring. They say nothing of the limit: their signs were never passed."""
-        yield from self._told(end.ended, end.pts_seconds)
-        for track in end.ended:
+        """Yield what the last tracks bring."""
+        yield from self._broken_off(end.ended, end.pts_seconds)
+
+    def _broken_off(self, tracks: Sequence[Track], pts_seconds: float) -> Iterator[Event]:
+        """They say nothing of the limit: their signs were never passed."""
+        yield from self._told(tracks, pts_seconds)
+        for track in tracks:
             yield self._sighting(track)
 
     def _told(self, tracks: Iterable[Track], pts_seconds: float) -> Iterator[Event]:
@@ -196,7 +206,7 @@ class Screen:
     def take(self, event: Event) -> None:
         """Take an event that came before the next frame."""
         if isinstance(event, LimitChange):
-            if event.reason == "expired" and self._limit is not None:
+            if event.reason in ("expired", "gap") and self._limit is not None:
                 # What it was is still worth showing, as a question.
                 event = replace(event, value=self._limit.value, unit=self._limit.unit)
             self._limit = event

@@ -245,6 +245,8 @@ class Envelope:
         """Return when it happened, UTC, where the stream's clock is tied to the world's."""
         if isinstance(known := getattr(event, "end_at", None), str):
             return known
+        if isinstance(known := getattr(event, "at", None), str):
+            return known
         if self.info.started_at is None:
             return None
         seconds = getattr(event, "pts_seconds", getattr(event, "end_seconds", None))
