@@ -37,8 +37,12 @@ class Detector(Protocol):
     @property
     def hashes(self) -> Mapping[str, str]: ...
 
-    def scan(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32]]:
-        """Where something might be: proposals float32 (N, 4) a picture, in its pixels, the likeliest first."""
+    def scan(self, pictures: Sequence[Picture], *, shrink: float = 1.0) -> list[NDArray[np.float32]]:
+        """Where something might be: proposals float32 (N, 4) a picture, in its pixels, the likeliest first.
+
+        shrink: how wide the picture is that is looked at, of what it would be. Goes down: faster by the square, and
+        small things are not found
+        """
         ...
 
     def verify(
@@ -92,8 +96,8 @@ class SignDetector:
             raise ModelError(f"{folder}: a network lacks its setting {error}") from error
         self.hashes = {model.name: model.sha256 for model in (scanner, verifier)}
 
-    def scan(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32]]:
-        return [boxes for boxes, _ in self._scan(pictures)]
+    def scan(self, pictures: Sequence[Picture], *, shrink: float = 1.0) -> list[NDArray[np.float32]]:
+        return [boxes for boxes, _ in self._scan(pictures, shrink)]
 
     def verify(
         self,

@@ -95,8 +95,8 @@ class LogoDetector:
         self.threshold = self._embed.threshold if gallery.threshold is None else gallery.threshold
         self.hashes = {model.name: model.sha256, "logos-embedder.safetensors": self._embed.sha256}
 
-    def scan(self, pictures: Sequence[Picture]) -> list[Floats]:
-        return [boxes for boxes, _ in self._scan(pictures)]
+    def scan(self, pictures: Sequence[Picture], *, shrink: float = 1.0) -> list[Floats]:
+        return [boxes for boxes, _ in self._scan(pictures, shrink)]
 
     def verify(
         self,

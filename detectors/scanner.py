@@ -47,13 +47,15 @@ class Scanner:
         self.threshold, self.most, self.longest_side = threshold, most, longest_side
         self.squeezes = tuple(squeezes)
 
-    def __call__(self, pictures: Sequence[Picture]) -> list[tuple[Floats, Floats]]:
+    def __call__(self, pictures: Sequence[Picture], shrink: float = 1.0) -> list[tuple[Floats, Floats]]:
         """Return, a picture, proposals float32 (N, 4) in its pixels and their logits float32 (N,), best first.
 
-        Pictures of one size are evaluated together, level by level.
+        Pictures of one size are evaluated together, level by level. shrink: of the finest level's scale.
         """
         window = self.architecture.window
-        pyramids = [pyramid(p, finest=self.finest(p.size_wh), window=window, squeezes=self.squeezes) for p in pictures]
+        pyramids = [
+            pyramid(p, finest=shrink * self.finest(p.size_wh), window=window, squeezes=self.squeezes) for p in pictures
+        ]
         found: list[list[tuple[Floats, Floats]]] = [[] for _ in pictures]
         groups: dict[tuple[tuple[int, int], int], list[int]] = {}
         for i, picture in enumerate(pictures):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from pipeline.overload import Overload
 from pipeline.prefetch import Given
 from streams.frame import Frame
 
@@ -41,17 +42,28 @@ class Frames(Protocol):
     def take(self, timeout_seconds: float | None = None) -> Given | None: ...
 
 
-def batch(frames: Frames, settings: BatchSettings | None = None) -> Iterator[list[Given]]:
-    """Yield what comes in lists with `size` frames, in the order in which it comes; the last of all may be shorter."""
+def batch(
+    frames: Frames, settings: BatchSettings | None = None, *, overload: Overload | None = None
+) -> Iterator[list[Given]]:
+    """Yield what comes in lists with `size` frames, in the order in which it comes; the last of all may be shorter.
+
+    overload: has a say in how many frames a live batch has, and is told how long each took
+    """
     settings = settings or BatchSettings()
     while (first := frames.take()) is not None:
         filled = [first]
         count = int(isinstance(first, Frame))
         deadline = time.monotonic() + settings.wait_seconds if frames.is_live else None
-        while count < settings.size:
+        size = settings.size
+        if overload is not None and frames.is_live:
+            size = min(size, overload.most_frames() or size)
+        while count < size:
             given = frames.take(None if deadline is None else deadline - time.monotonic())
             if given is None:
                 break
             filled.append(given)
             count += isinstance(given, Frame)
+        began = time.monotonic()
         yield filled
+        if overload is not None:  # who asks for more has dealt with what there was
+            overload.batch(count, time.monotonic() - began)

@@ -21,6 +21,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 from pipeline.batching import BatchSettings
 from pipeline.brands.settings import BrandsSettings
 from pipeline.errors import ConfigError
+from pipeline.overload import OverloadSettings
 from pipeline.prefetch import PrefetchSettings
 from pipeline.receivers import KafkaSettings, MqttSettings, WebhookSettings, shown
 from pipeline.road.announce import AnnouncerSettings
@@ -131,6 +132,7 @@ class Config:
     live: LiveSettings = field(default_factory=LiveSettings)
     prefetch: PrefetchSettings = field(default_factory=PrefetchSettings)
     batch: BatchSettings = field(default_factory=BatchSettings)
+    overload: OverloadSettings = field(default_factory=OverloadSettings)
     detector: DetectorSettings = field(default_factory=DetectorSettings)
     tracker: TrackerSettings = field(default_factory=TrackerSettings)
     road: RoadSettings = field(default_factory=RoadSettings)

@@ -1,4 +1,6 @@
-"""Ctrl-C and SIGTERM: the first asks a run to finish what it has begun, the second ends it at once."""
+"""Ctrl-C and SIGTERM: the first asks a run to finish what it has begun, the second ends it at once. SIGHUP asks it to
+read its settings again.
+"""
 
 from __future__ import annotations
 
@@ -14,23 +16,34 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM)
 class Interrupts:
     """Catches signals while the body of a `with` runs.
 
-    received: the first signal, None while there was none
+    catches_hangup: SIGHUP too, which otherwise ends a process
+
+    received: the first signal to end, None while there was none
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, catches_hangup: bool = False) -> None:
         self.received: signal.Signals | None = None
-        self._stop: Callable[[], None] = lambda: None
+        self._signals = (*SIGNALS, signal.SIGHUP) if catches_hangup else SIGNALS
+        self._is_hung_up = False
+        self._stops: tuple[Callable[[], None], ...] = ()
+        self._reload: Callable[[], None] | None = None
         self._before: dict[signal.Signals, Any] = {}
 
-    def call(self, stop: Callable[[], None]) -> None:
-        """Have `stop` called at the first signal; at once, where it has come already."""
-        self._stop = stop
+    def call(self, *stops: Callable[[], None]) -> None:
+        """Have these called at the first signal to end; at once, where it has come already."""
+        self._stops = stops
         if self.received is not None:
-            stop()
+            self._stop()
+
+    def call_at_hangup(self, reload: Callable[[], None]) -> None:
+        """Have `reload` called at every SIGHUP; at once, where one has come already."""
+        self._reload = reload
+        if self._is_hung_up:
+            reload()
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # Python allows handlers nowhere else
-            self._before = {number: signal.signal(number, self._handle) for number in SIGNALS}
+            self._before = {number: signal.signal(number, self._handle) for number in self._signals}
         return self
 
     def __exit__(
@@ -40,7 +53,16 @@ class Interrupts:
             signal.signal(number, handler)
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGHUP:
+            self._is_hung_up = True
+            if self._reload is not None:
+                self._reload()
+            return
         if self.received is not None:
             raise KeyboardInterrupt
         self.received = signal.Signals(number)
         self._stop()
+
+    def _stop(self) -> None:
+        for stop in self._stops:
+            stop()

@@ -15,11 +15,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter as Count
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
-from typing import Literal
+from typing import Any, Literal, cast
 
 from prometheus_client import (
     CollectorRegistry,
@@ -29,12 +29,11 @@ from prometheus_client import (
     PlatformCollector,
     ProcessCollector,
     disable_created_metrics,
-    start_http_server,
+    make_wsgi_app,
 )
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from pipeline.errors import ConfigError
 from pipeline.events import Announcement, Event, Impression, LimitChange, OtherSign, Sighting
 from streams.gap import STATES, Gap, Health, Reason, State
 
@@ -141,6 +140,11 @@ class FrameLedger(Collector):
             counts = self._counts[stream]
             dropped = {**counts.dropped, reason: counts.dropped.get(reason, 0) + 1}
             self._counts[stream] = replace(counts, dropped=dropped, in_flight=counts.in_flight - 1)
+
+    def late(self) -> int:
+        """Return how many frames of all streams were dropped as too late."""
+        with self._lock:
+            return sum(counts.dropped.get("late", 0) for counts in self._counts.values())
 
     def snapshot(self) -> dict[str, FrameCounts]:
         """Return all streams' counts of one moment."""
@@ -374,6 +378,20 @@ class Metrics:
         self.batch_frames = Histogram(
             "wayside_batch_frames", "Frames in a batch, of all streams.", buckets=_BATCH_BUCKETS, registry=registry
         )
+        self.overload_level = Gauge(
+            "wayside_overload_level",
+            "What is left out of live streams to stay in time: 0 nothing, 6 the most.",
+            registry=registry,
+        )
+        self.reloads = Counter(
+            "wayside_config_reloads", "Times that the settings were read again.", ["result"], registry=registry
+        )
+        self.last_reload_at = Gauge(
+            "wayside_config_last_reload_timestamp_seconds", "When they were last read.", registry=registry
+        )
+        self.last_reload_ok = Gauge(
+            "wayside_config_last_reload_ok", "1 where they could be used then, 0 where not.", registry=registry
+        )
         self.cuts = Counter(
             "wayside_stream_cuts",
             "Shot cuts, jumps of a stream's clock and changes of its picture size; each ends all tracks.",
@@ -452,6 +470,11 @@ class Metrics:
             sink,
             registry=registry,
         )
+        self._of_streams = (
+            *(self.cuts, self.queued, self.impressions, self.exposure_seconds, self.open_exposures, self.ledger_rows),
+            *(self.evidence_bytes, self.spool_events, self.spool_bytes, self.spool_limit_bytes),
+            *(self.events_delivered, self.delivery_failures, self.dead_letters, self.events_lost),
+        )
         self._brands: set[str] = set()
         self._models = Gauge("wayside_model_info", "Weights in use.", ["file", "sha256"], registry=registry)
         ProcessCollector(registry=registry)
@@ -492,22 +515,16 @@ class Metrics:
             self._brands.add(brand)
         return brand if brand in self._brands else "other"
 
-    @contextmanager
-    def served(self, address: str, port: int | None) -> Iterator[None]:
-        """Serve the registry over HTTP while the body of a `with` runs; without a port, not at all."""
-        if port is None:
-            yield
-            return
-        try:
-            server, thread = start_http_server(port, addr=address, registry=self.registry)
-        except (OSError, OverflowError) as error:
-            raise ConfigError(f"metrics cannot be served at {address}:{port}: {error}") from error
-        try:
-            yield
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join()
+    def pages(self) -> Callable[[dict[str, Any], Any], Iterable[bytes]]:
+        """Return a WSGI application that answers with all metrics."""
+        return cast("Callable[[dict[str, Any], Any], Iterable[bytes]]", make_wsgi_app(self.registry))
+
+    def forget(self, stream: str) -> None:
+        """Show a stream no more: it was taken out of the run."""
+        self.frames.forget(stream)
+        self.streams.forget(stream)
+        for metric in self._of_streams:
+            metric.remove_by_labels({"stream": stream})
 
 
 def versions() -> dict[str, str]:

@@ -86,7 +86,8 @@ class Prefetch:
     A source that fails ends like one that is over, and the others go on; `raise_failures` hands its error on when the
     frames before it have been dealt with.
 
-    keep_every: of live streams only every so many-th frame is let through, as of now; it is asked at every frame
+    keep_every: of a stream only every so many-th frame is let through, as of now; it is asked at every frame of a live
+        one, and streams take turns
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class Prefetch:
         settings: PrefetchSettings | None = None,
         *,
         metrics: Metrics,
-        keep_every: Callable[[], int] = lambda: 1,
+        keep_every: Callable[[str], int] = lambda stream: 1,
     ) -> None:
         self._settings = settings or PrefetchSettings()
         self._metrics = metrics
@@ -145,9 +146,11 @@ class Prefetch:
     def remove(self, stream: str) -> None:
         """Stop to read a stream. What waits of it can still be taken, and `Gone` after it. Any thread may call it."""
         with self._lock:
-            leaving = [queue for queue in self._turns if queue.stream == stream]
+            leaving = [queue for queue in self._queues if queue.stream == stream and not queue.is_leaving]
             for queue in leaving:
                 queue.is_leaving = True
+                if queue not in self._turns:  # it was over before
+                    self._turns.append(queue)
             self._taken.notify_all()
             self._arrived.notify_all()
         for queue in leaving:
@@ -299,8 +302,8 @@ class Prefetch:
         ledger, every = self._metrics.frames, self._settings.sample_every
         number = frame.index
         if queue.is_live:
-            every *= self._keep_every()
-            number += queue.number  # so that streams take turns, and not all pass over the same moment
+            every *= self._keep_every(queue.stream)
+            number += queue.number  # so that not all pass over the same moment
         ledger.decoded(queue.stream, frame.pts_seconds + frame.duration_seconds)
         if frame.is_corrupt:
             ledger.corrupt(queue.stream)

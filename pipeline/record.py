@@ -7,9 +7,10 @@ from __future__ import annotations
 import json
 import platform
 import signal
+import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ from pipeline.config import Config
 from pipeline.errors import SinkError
 from pipeline.events import Event, Impression, LimitChange, OtherSign, Sighting, row
 from pipeline.metrics import FrameCounts, Metrics, versions
+from pipeline.overload import Overload
 from pipeline.tasks import Task
 from streams.source import Source
 
@@ -70,16 +72,20 @@ class Record:
 
     The clock runs from entering to leaving; enter it before the first frame is read, and leave it when the sinks have
     written their last.
+
+    folders: of each stream that was watched
     """
 
-    def __init__(
-        self, config: Config, *, sources: Sequence[Source], task: Task, detector: Detector, metrics: Metrics
-    ) -> None:
-        self.summaries = {source.info.name: Summary() for source in sources}
+    def __init__(self, config: Config, *, task: Task, detector: Detector, metrics: Metrics, overload: Overload) -> None:
+        self.summaries: dict[str, Summary] = {}
+        self.folders: dict[str, Path] = {}
         self.failures: Mapping[str, Exception] = {}
         self.interrupted_by: signal.Signals | None = None
         self._config = config
-        self._sources = sources
+        self._overload = overload
+        self._lock = threading.Lock()
+        self._sources: dict[str, Source] = {}
+        self._left: dict[str, dict[str, Any]] = {}  # rows of streams that were taken out
         self._task = task
         self._detector = detector
         self.metrics = metrics
@@ -93,12 +99,35 @@ class Record:
         return sum(counts.decoded for counts in self.frames.values()) / self._seconds if self._seconds else 0.0
 
     @property
+    def is_live(self) -> bool:
+        """Only live streams were watched, which have no end of their own."""
+        with self._lock:
+            return all(source.info.is_live for source in self._sources.values())
+
+    def add(self, source: Source, folder: Path) -> None:
+        """Keep the account of one more stream, or of its new source. Any thread may call it."""
+        with self._lock:
+            name = source.info.name
+            self._sources[name], self.folders[name] = source, folder
+            self._left.pop(name, None)
+            self.summaries.setdefault(name, Summary())
+
+    def remove(self, stream: str) -> None:
+        """Write the account of a stream that was taken out of the run. Raises SinkError."""
+        with self._lock:
+            self._seconds = time.perf_counter() - self._start
+            row = self._left[stream] = self._stream(self._sources.pop(stream))
+            del self.summaries[stream]
+        self._write_row(stream, row, self._common(None))
+
+    @property
     def frames(self) -> Mapping[str, FrameCounts]:
         """What became of the frames of each stream."""
         return self.metrics.frames.snapshot()
 
     def count(self, event: Event) -> None:
-        self.summaries[event.stream].count(event, self._task)
+        with self._lock:
+            self.summaries[event.stream].count(event, self._task)
 
     def __enter__(self) -> Self:
         self._start = time.perf_counter()
@@ -108,17 +137,25 @@ class Record:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._seconds = time.perf_counter() - self._start
-        head, common = {"schema": SCHEMA, "task": self._config.detector.task}, self._common(error)
-        rows = {source.info.name: self._stream(source) for source in self._sources}
-        folders = self._config.folders
+        common = self._common(error)
+        with self._lock:
+            rows = {name: self._stream(source) for name, source in self._sources.items()}
         for name, table in rows.items():
-            _write(folders[name] / "run.json", {**head, **table, **self._speed(table["frames"]), **common})
+            self._write_row(name, table, common)
+        rows = {**self._left, **rows}
         if len(rows) > 1:
             total = {key: sum(table[key] for table in rows.values()) for key in _SUMS}
             _write(
                 Path(self._config.output.folder) / "run.json",
-                {**head, **total, **self._speed(total["frames"]), "streams": rows, **common},
+                {**self._head(), **total, **self._speed(total["frames"]), "streams": rows, **common},
             )
+
+    def _head(self) -> dict[str, Any]:
+        return {"schema": SCHEMA, "task": self._config.detector.task}
+
+    def _write_row(self, stream: str, row: dict[str, Any], common: dict[str, Any]) -> None:
+        path = self.folders[stream] / "run.json"
+        _write(path, {**self._head(), **row, **self._speed(row["frames"]), **common})
 
     def _common(self, error: BaseException | None) -> dict[str, Any]:
         return {
@@ -128,6 +165,7 @@ class Record:
             "models": dict(self._detector.hashes),
             "versions": {"python": platform.python_version(), **versions()},
             "language": self._task.about(),
+            "overload": {"level": self._overload.level, "highest": self._overload.highest},
             "stages": {stage: round(seconds, 3) for stage, seconds in self.metrics.stages.seconds().items()},
             "config": self._config.shown(),
         }
@@ -139,6 +177,7 @@ class Record:
     def _stream(self, source: Source) -> dict[str, Any]:
         name = source.info.name
         counts, summary = self.frames.get(name, FrameCounts()), self.summaries[name]
+        condition = self.metrics.streams.snapshot().get(name)
         failure = self.failures.get(name)
         return {
             "stream": name,
@@ -152,10 +191,13 @@ class Record:
             "corrupt_packets": source.corrupt_packets,
             "resolution_changes": source.resolution_changes,
             "video_seconds": round(counts.video_seconds, 4),
+            "coverage": 0.0 if condition is None else round(condition.coverage, 4),
+            "gaps": {} if condition is None else dict(condition.gaps),
+            "gap_seconds": 0.0 if condition is None else round(condition.gap_seconds, 4),
             "is_truncated": source.is_truncated,
             "stream_error": None if failure is None else str(failure),
             "summary": summary.told(),
-            **self._task.settled(self._config.folders[name]),
+            **self._task.settled(self.folders[name]),
         }
 
 

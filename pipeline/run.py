@@ -2,92 +2,107 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 
 from detectors.detector import Detector, open_detector
 from pipeline.batching import batch
-from pipeline.config import Config, StreamSettings
+from pipeline.config import Config
 from pipeline.events import EVENTS
 from pipeline.interrupts import Interrupts
 from pipeline.metrics import Metrics
+from pipeline.overload import Overload
 from pipeline.prefetch import Prefetch
 from pipeline.progress import Progress
 from pipeline.record import Record
-from pipeline.shots import Shots
+from pipeline.reload import Reloader
+from pipeline.roster import Roster
 from pipeline.sinks import Sinks
-from pipeline.sinks.sink import Outlet
 from pipeline.sources import open_sources
-from pipeline.stages import Tracked, detect, events, follow
-from pipeline.tasks import Origin, Task, open_task
-from pipeline.tracker import Tracker
-from streams.fingerprint import fingerprint
-from streams.source import Source
+from pipeline.stages import StreamEnd, Tracked, detect, events, follow
+from pipeline.status import Status, served
+from pipeline.tasks import Task, open_task
 
 
-def watch(config: Config, *, quiet: bool = False, detector: Detector | None = None) -> Record:
+def watch(
+    config: Config,
+    *,
+    quiet: bool = False,
+    detector: Detector | None = None,
+    reread: Callable[[], Config] | None = None,
+) -> Record:
     """Watch all streams to their ends, and return the account of it.
 
     detector: the configured one, unless one is given
+    reread: the settings as they are written now: at SIGHUP streams are added, changed and removed by them
 
     Raises ConfigError, StreamError, ModelError or SinkError. What was seen until then is written, and all of it where a
     stream fails: the others go on, and its error is raised in the end.
     """
-    with open_sources(config) as sources:
+    metrics = Metrics()
+    overload = Overload(config.overload, late=metrics.frames.late)
+    status = Status(metrics, overload)
+    with (
+        served(config.metrics.address, config.metrics.port, metrics, status),
+        Interrupts(catches_hangup=reread is not None) as interrupts,
+        open_sources(config) as sources,
+    ):
         task = open_task(config)
         detector = detector or _open_detector(config, task)
-        metrics = Metrics()
         metrics.models(detector.hashes)
-        names = [source.info.name for source in sources]
-        threshold = config.detector.threshold or detector.threshold
-        trackers = {
-            name: Tracker(config.tracker, threshold=threshold, known_classes=task.known_classes) for name in names
-        }
-        cutters = {name: Shots() for name in names} if config.tracker.shot_cuts else {}
-        origins = {
-            source.info.name: Origin(source.info, _media(source, stream), detector.hashes)
-            for source, stream in zip(sources, config.stream, strict=True)
-        }
-        watchers = {name: task.watcher(origin) for name, origin in origins.items()}
-        judges = {name: judge for name in names if (judge := task.judge()) is not None}
-        outlets = [
-            Outlet(config.folders[name], origin.info, task, threshold, config, metrics, origin.media)
-            for name, origin in origins.items()
-        ]
+        roster = Roster(config, task=task, detector=detector, metrics=metrics, overload=overload)
+        folders = [config.folders[source.info.name] for source in sources]
+        outlets = [roster.add(*row) for row in zip(sources, config.stream, folders, strict=True)]
+        record = Record(config, task=task, detector=detector, metrics=metrics, overload=overload)
+        for source, folder in zip(sources, folders, strict=True):
+            record.add(source, folder)
         with (
-            metrics.served(config.metrics.address, config.metrics.port),
-            Interrupts() as interrupts,
             Progress([source.info for source in sources], quiet=quiet) as progress,
-            Record(config, sources=sources, task=task, detector=detector, metrics=metrics) as record,
+            record,
             Sinks(config.output.sinks, outlets, metrics) as sinks,
-            Prefetch(sources, config.prefetch, metrics=metrics) as frames,
+            Prefetch(
+                sources,
+                config.prefetch,
+                metrics=metrics,
+                keep_every=lambda stream: overload.effort_of(stream).keep_every,
+            ) as frames,
+            Reloader(
+                config, reread, roster=roster, frames=frames, sinks=sinks, record=record, metrics=metrics, status=status
+            ) as reloader,
         ):
-            interrupts.call(frames.stop)
-            batches = batch(frames, config.batch)
-            seconds = config.detector.scan_seconds
-            found = detect(batches, detector, trackers, scan_seconds=seconds, metrics=metrics, cutters=cutters)
+            status.run(sinks.failures)
+            interrupts.call(status.stop, frames.stop)
+            interrupts.call_at_hangup(reloader.ask)
+            batches = batch(frames, config.batch, overload=overload)
+            found = detect(
+                batches,
+                detector,
+                roster.trackers,
+                scan_seconds=config.detector.scan_seconds,
+                metrics=metrics,
+                cutters=roster.cutters,
+                overload=overload,
+            )
             tracked = follow(
                 found,
-                trackers,
+                roster.trackers,
                 metrics=metrics,
-                judges=judges,
+                judges=roster.judges,
                 is_cut_short=lambda stream: interrupts.received is not None or stream in frames.failures(),
             )
-            for item in events(tracked, watchers, metrics=metrics):
+            for item in events(tracked, roster.watchers, metrics=metrics, overload=overload):
                 sinks.write(item)
+                status.beat()
                 if isinstance(item, Tracked):
                     progress.advance()
                 elif isinstance(item, EVENTS):
                     record.count(item)
+                elif isinstance(item, StreamEnd):
+                    reloader.ended(item.stream)
             record.interrupted_by = interrupts.received
             record.failures = frames.failures()
             frames.raise_failures()
         return record
-
-
-def _media(source: Source, stream: StreamSettings) -> str:
-    """Return what a stream's content is known by; a live one never comes again, and is known by when it was watched."""
-    return f"live {datetime.now(UTC).isoformat()}" if source.info.is_live else fingerprint(stream.url)
 
 
 def _open_detector(config: Config, task: Task) -> Detector:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from pipeline.config import Config
+from pipeline.config import Config, StreamSettings
 from pipeline.errors import ConfigError
 from streams.source import Source, open_source
 
@@ -20,6 +20,20 @@ FACTORIES = {"sample": _open_sample}
 """What opens a URL of a scheme, beside those that `open_source` knows."""
 
 
+def open_one(stream: StreamSettings, name: str, config: Config) -> Source:
+    """Open one stream. Raises OpenError."""
+    return open_source(
+        stream.url,
+        name=name,
+        decoder_threads=stream.decoder_threads,
+        live=config.live,
+        backend=stream.backend,
+        transport=stream.transport,
+        allow_private=stream.allow_private,
+        factories=FACTORIES,
+    )
+
+
 @contextmanager
 def open_sources(config: Config) -> Iterator[list[Source]]:
     """Open the configured streams, all or none, and close them in the end. Raises ConfigError, OpenError."""
@@ -28,16 +42,7 @@ def open_sources(config: Config) -> Iterator[list[Source]]:
     with ExitStack() as stack:
         sources = []
         for stream, name in zip(config.stream, config.stream_names, strict=True):
-            source = open_source(
-                stream.url,
-                name=name,
-                decoder_threads=stream.decoder_threads,
-                live=config.live,
-                backend=stream.backend,
-                transport=stream.transport,
-                allow_private=stream.allow_private,
-                factories=FACTORIES,
-            )
+            source = open_one(stream, name, config)
             stack.callback(source.close)
             sources.append(source)
         yield sources

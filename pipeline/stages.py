@@ -22,6 +22,7 @@ from detectors.detections import Detections
 from detectors.detector import Detector
 from pipeline.events import EVENTS, Event, GapEvent, Impression, OtherSign, Sighting
 from pipeline.metrics import Metrics
+from pipeline.overload import Overload
 from pipeline.prefetch import Given, Gone
 from pipeline.tracker import Boxes, Track, Tracker
 from streams.frame import Frame
@@ -142,6 +143,7 @@ def detect(
     scan_seconds: float,
     metrics: Metrics,
     cutters: Mapping[str, Cutter] = MappingProxyType({}),
+    overload: Overload | None = None,
 ) -> Iterator[Found | Between]:
     """Scan each stream every `scan_seconds`, a batch at once; verify each frame, a frame of each stream a round.
 
@@ -149,7 +151,10 @@ def detect(
 
     What is verified is what the scan proposes and where the stream's tracks are expected. Where there was no scan, only
     tracks of known classes are looked at: the others, nine in ten on a street, can wait for the next one.
+
+    overload: has a say in how often and how well live streams are scanned
     """
+    overload = overload or Overload()
     next_scan: dict[str, float] = {}
     for given in batches:
         frames = [item for item in given if isinstance(item, Frame)]
@@ -160,10 +165,10 @@ def detect(
         for item in given:
             if not isinstance(item, Frame):
                 next_scan.pop(item.stream, None)  # what follows a gap is another scene
-            elif _is_due(item, next_scan, scan_seconds, now=id(item) in cuts):
+            elif _is_due(item, next_scan, overload.scan_seconds(item.stream, scan_seconds), now=id(item) in cuts):
                 due.append(item)
         with metrics.stages("scan"):
-            proposals = dict(zip(map(id, due), detector.scan(due) if due else [], strict=True))
+            proposals = _scanned(detector, due, overload)
         for frame in due:
             metrics.frames.scanned(frame.stream)
         for mixed in rounds(given):
@@ -251,13 +256,13 @@ def events(
     watchers: Mapping[str, Watcher],
     *,
     metrics: Metrics,
-    latency: Callable[[Frame, float], None] = lambda frame, seconds: None,
+    overload: Overload | None = None,
 ) -> Iterator[Item]:
     """Turn tracks into events. Each frame comes after its events, so that who draws it knows them; so does an end.
 
     Events of live streams get the world's time here.
 
-    latency: is told of each frame how long it took, from its decoding until it was dealt with, seconds
+    overload: is told how long each frame took
     """
     clocks: dict[str, WallClock] = {}
     for item in tracked:
@@ -282,7 +287,9 @@ def events(
         metrics.frames.processed(item.stream, item.frame.duration_seconds)
         metrics.streams.lag(item.stream, seconds)
         metrics.latency.observe(seconds)
-        latency(item.frame, seconds)
+        if overload is not None:
+            overload.frame(item.stream, seconds)
+            metrics.overload_level.set(overload.level)
 
 
 def _new_events(item: Tracked | Break | StreamEnd, watcher: Watcher) -> Iterator[Item]:
@@ -321,6 +328,17 @@ def _timed(event: Event, clock: WallClock | None) -> Event:
 
 def _utc(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _scanned(detector: Detector, frames: Sequence[Frame], overload: Overload) -> dict[int, Boxes]:
+    """Return the proposals by the frame's `id`."""
+    groups: dict[float, list[Frame]] = {}
+    for frame in frames:
+        groups.setdefault(overload.effort_of(frame.stream).shrink, []).append(frame)
+    found: dict[int, Boxes] = {}
+    for shrink, group in groups.items():
+        found.update(zip(map(id, group), detector.scan(group, shrink=shrink), strict=True))
+    return found
 
 
 def _is_due(frame: Frame, next_scan: dict[str, float], scan_seconds: float, *, now: bool) -> bool:

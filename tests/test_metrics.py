@@ -5,7 +5,6 @@ import socket
 import subprocess
 import threading
 import time
-import urllib.request
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,7 +12,6 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from pipeline.errors import ConfigError
 from pipeline.events import Impression
 from pipeline.metrics import BRAND_LABELS, FrameCounts, Metrics
 from streams.gap import STATES, Gap, Health, WallClock
@@ -88,6 +86,7 @@ def filled() -> Metrics:
     metrics.streams.gap(GAP)
     metrics.streams.lag("front", 0.2)
     metrics.batch_frames.observe(3)
+    metrics.reloads.labels("success").inc()
     metrics.cuts.labels("front").inc()
     metrics.queued.labels("front").set(3)
     metrics.latency.observe(0.2)
@@ -262,23 +261,6 @@ def test_stages_add_up() -> None:
     assert metrics.stages.seconds().keys() == {"scan", "verify"}, "also the time before an error counts"
     count = metrics.registry.get_sample_value("wayside_stage_duration_seconds_count", {"stage": "scan"})
     assert count == 3
-
-
-def test_served_to_this_machine_and_only_while_it_runs() -> None:
-    metrics, port = filled(), free_port()
-    with metrics.served("127.0.0.1", port), urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as page:
-        assert b"wayside_frames_in_flight" in page.read()
-    with socket.socket() as probe:
-        assert probe.connect_ex(("127.0.0.1", port)) != 0, "the port is free again"
-    with metrics.served("127.0.0.1", None):
-        assert not [t for t in threading.enumerate() if "serve_forever" in t.name], "no port, no server"
-
-
-def test_a_port_that_is_taken() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(ConfigError, match=f"127.0.0.1:{port}"), Metrics().served("127.0.0.1", port):
-            pass
 
 
 def free_port() -> int:

@@ -162,10 +162,12 @@ class SquareDetector:
     def __init__(self) -> None:
         self.hashes = {"squares.safetensors": "0" * 64}
         self.scans: list[int] = []  # pictures in each call
+        self.shrinks: list[float] = []
         self.verifications: list[int] = []
 
-    def scan(self, pictures: Sequence[Picture]) -> list[NDArray[np.float32]]:
+    def scan(self, pictures: Sequence[Picture], *, shrink: float = 1.0) -> list[NDArray[np.float32]]:
         self.scans.append(len(pictures))
+        self.shrinks.append(shrink)
         return [_squares(p.rgb()).xyxy.copy() for p in pictures]
 
     def verify(

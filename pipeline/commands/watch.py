@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -45,10 +46,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     config = configured(args)
-    record = watch(config, quiet=args.quiet)
+    # What a file says may change while live streams go on; flags keep going before it.
+    reread = None if args.config is None else lambda: configured(args)
+    record = watch(config, quiet=args.quiet, reread=reread)
     if not args.quiet:
         print(told(config, record))
-    return 128 + record.interrupted_by if record.interrupted_by else 0
+    if record.interrupted_by is None or (record.interrupted_by is signal.SIGTERM and record.is_live):
+        return 0  # live streams have no other end than to be told so
+    return 128 + record.interrupted_by
 
 
 def configured(args: argparse.Namespace) -> Config:
@@ -79,8 +84,8 @@ def configured(args: argparse.Namespace) -> Config:
 def told(config: Config, record: Record) -> str:
     """Return what a person wants to know in the end: what was seen, and where it is written."""
     lines = []
-    for name, folder in config.folders.items():
-        counts = record.frames[name]
+    for name in record.summaries:
+        counts, folder = record.frames[name], record.folders[name]
         lost = {"dropped": counts.dropped_total, "corrupt": counts.corrupt}
         told = [f"{counts.video_seconds:.1f} s", f"{counts.decoded} frames"]
         lines.append(f"{name}: {', '.join(told + [f'{number} {what}' for what, number in lost.items() if number])}")

@@ -35,8 +35,8 @@ def _open_detections(outlet: Outlet) -> Sink:
     if outlet.config.detector.task == "logos":
         from pipeline.sinks.observation_log import ObservationLog
 
-        return ObservationLog(path, outlet.task.labels)
-    return DetectionLog(path, labels=outlet.task.labels, threshold=outlet.threshold)
+        return ObservationLog(path, outlet.task.labels, goes_on=outlet.info.is_live)
+    return DetectionLog(path, labels=outlet.task.labels, threshold=outlet.threshold, goes_on=outlet.info.is_live)
 
 
 def _open_ledger(outlet: Outlet) -> Sink:
@@ -46,7 +46,7 @@ def _open_ledger(outlet: Outlet) -> Sink:
 
 
 SINKS: Mapping[str, Callable[[Outlet], Sink]] = {
-    "events": lambda o: EventLog(o.folder / FILES["events"]),
+    "events": lambda o: EventLog(o.folder / FILES["events"], goes_on=o.info.is_live),
     "detections": _open_detections,
     "video": lambda o: AnnotatedVideo(o.folder / FILES["video"], o.info, o.task.screen()),
     "ledger": _open_ledger,
@@ -63,17 +63,33 @@ class Sinks:
     def __init__(self, names: Sequence[str], outlets: Sequence[Outlet], metrics: Metrics) -> None:
         """names: of the sinks that each stream gets, from `SINKS`. Raises ConfigError, SinkError, StreamError."""
         check_names(names)
-        self._closing = ExitStack()
+        self._names, self._metrics = tuple(names), metrics
         self._writers: dict[str, list[Background]] = {}
         with ExitStack() as opened:
+            opened.callback(self.close)
             for outlet in outlets:
-                _make_folder(outlet)
-                writers = self._writers[outlet.info.name] = []
-                for name in names:
-                    writer = Background(name, SINKS[name](outlet), metrics)
-                    opened.callback(writer.close)
-                    writers.append(writer)
-            self._closing = opened.pop_all()
+                self.add(outlet)
+            opened.pop_all()
+
+    def add(self, outlet: Outlet) -> None:
+        """Open the sinks of one more stream, in any thread. Raises SinkError, StreamError."""
+        _make_folder(outlet)
+        with ExitStack() as opened:
+            writers = []
+            for name in self._names:
+                writer = Background(name, SINKS[name](outlet), self._metrics)
+                opened.callback(writer.close)
+                writers.append(writer)
+            opened.pop_all()
+        self._writers[outlet.info.name] = writers
+
+    def remove(self, stream: str) -> None:
+        """Write what waits of a stream that has ended, and close its sinks. Raises what they raised."""
+        _close(self._writers.pop(stream, []))
+
+    def failures(self) -> list[str]:
+        """Say what has gone wrong with sinks, a line each. Any thread may ask."""
+        return [line for writers in list(self._writers.values()) for w in writers if (line := w.failure)]
 
     def write(self, item: Item) -> None:
         """Give an item to those sinks of its stream that take it; wait where one cannot keep up.
@@ -85,10 +101,7 @@ class Sinks:
 
     def close(self) -> None:
         """Close them all, also where one of them fails; its error is raised then. They end side by side."""
-        for writers in self._writers.values():
-            for writer in writers:
-                writer.end()
-        self._closing.close()
+        _close([writer for writers in self._writers.values() for writer in writers])
 
     def __enter__(self) -> Self:
         return self
@@ -97,6 +110,14 @@ class Sinks:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _close(writers: Sequence[Background]) -> None:
+    for writer in writers:
+        writer.end()
+    with ExitStack() as closing:
+        for writer in writers:
+            closing.callback(writer.close)
 
 
 def check_names(names: Sequence[str]) -> None:

@@ -29,6 +29,11 @@ class Background:
         self._thread = threading.Thread(target=self._run, name=f"sink {name}", daemon=True)
         self._thread.start()
 
+    @property
+    def failure(self) -> str | None:
+        """What went wrong, in a line; None where nothing did."""
+        return None if self._error is None else f"sink {self._name}: {self._error}"
+
     def write(self, item: Any) -> None:
         """Hand over an item that the sink takes. Raises what the sink raised since."""
         if self._error is not None:

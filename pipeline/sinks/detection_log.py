@@ -21,8 +21,8 @@ class DetectionLog:
 
     takes = (Tracked,)
 
-    def __init__(self, path: Path, *, labels: Sequence[str], threshold: float) -> None:
-        self._lines = JsonLines(path)
+    def __init__(self, path: Path, *, labels: Sequence[str], threshold: float, goes_on: bool = False) -> None:
+        self._lines = JsonLines(path, goes_on=goes_on)
         self._labels = labels
         self._threshold = threshold
 

@@ -13,8 +13,8 @@ class EventLog:
 
     takes = EVENTS
 
-    def __init__(self, path: Path) -> None:
-        self._lines = JsonLines(path)
+    def __init__(self, path: Path, *, goes_on: bool = False) -> None:
+        self._lines = JsonLines(path, goes_on=goes_on)
 
     def write(self, event: Event) -> None:
         self._lines.write(row(event))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,18 @@ from pipeline.errors import SinkError
 
 
 class JsonLines:
-    """Writes rows, one a line, UTF-8. Raises SinkError."""
+    """Writes rows, one a line, UTF-8. Raises SinkError.
 
-    def __init__(self, path: Path) -> None:
+    goes_on: what lies there stays, and the rows come after it: a live stream's earlier hours cannot be watched again
+    """
+
+    def __init__(self, path: Path, *, goes_on: bool = False) -> None:
         self._path = path
         try:
-            self._file = path.open("w", encoding="utf-8", buffering=1, newline="\n")
+            is_torn = goes_on and path.is_file() and not _is_whole(path)
+            self._file = path.open("a" if goes_on else "w", encoding="utf-8", buffering=1, newline="\n")
+            if is_torn:  # by a crash or a full disk; what follows must not be drawn into it
+                self._file.write("\n")
         except OSError as error:
             raise self._failure(error) from error
 
@@ -33,3 +40,11 @@ class JsonLines:
 
     def _failure(self, error: OSError) -> SinkError:
         return SinkError(f"{self._path}: cannot be written: {error.strerror or error}")
+
+
+def _is_whole(path: Path) -> bool:
+    """Say whether the last line has its end."""
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 1))
+        return file.read() in (b"", b"\n")

@@ -26,8 +26,7 @@ class BrandLedger:
         self._counted = 0, 0  # records and bytes of evidence, as the metrics have them
         self._evidence: Evidence | None = None
         if outlet.config.brands.evidence:
-            urls = dict(zip(outlet.config.stream_names, outlet.config.stream, strict=True))
-            self._evidence = Evidence(outlet.folder, urls[self._stream].url)
+            self._evidence = Evidence(outlet.folder, outlet.url)
 
     def write(self, item: Tracked | Observed) -> None:
         if isinstance(item, Observed):

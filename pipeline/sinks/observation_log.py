@@ -17,8 +17,8 @@ class ObservationLog:
 
     takes = (Observed,)
 
-    def __init__(self, path: Path, brands: Sequence[str]) -> None:
-        self._lines = JsonLines(path)
+    def __init__(self, path: Path, brands: Sequence[str], *, goes_on: bool = False) -> None:
+        self._lines = JsonLines(path, goes_on=goes_on)
         self._brands = brands
 
     def write(self, seen: Observed) -> None:

@@ -33,6 +33,7 @@ class Outlet:
     """One stream's way out: the folder of its files, what the stream is, the task, and the detector's threshold.
 
     media: what the stream's content is known by, the same in every run over it; "" where nothing is known
+    url: where the stream comes from; it may hold a password
     """
 
     folder: Path
@@ -42,3 +43,4 @@ class Outlet:
     config: Config = field(default_factory=Config)
     metrics: Metrics = field(default_factory=Metrics)
     media: str = ""
+    url: str = ""
