@@ -56,7 +56,7 @@ def batch(
         deadline = time.monotonic() + settings.wait_seconds if frames.is_live else None
         size = settings.size
         if overload is not None and frames.is_live:
-            size = min(size, overload.most_frames() or size)
+            size = min(size, overload.most_frames())
         while count < size:
             given = frames.take(None if deadline is None else deadline - time.monotonic())
             if given is None:

@@ -117,10 +117,10 @@ class Overload:
         apart = max(usual, _LEAST_SCAN_SECONDS) * effort.scans
         return max(usual, min(apart, self._settings.longest_scan_seconds))
 
-    def most_frames(self) -> int | None:
-        """Return how many frames can be dealt with in time, 1 or more; None where nothing is known yet."""
+    def most_frames(self) -> int:
+        """Return how many frames can be dealt with in time, 1 or more; 1 where nothing is known yet."""
         if not self._seconds_a_frame:
-            return None
+            return 1
         return max(1, int(_BATCH_SHARE * self._settings.latency_budget_seconds / self._seconds_a_frame))
 
     def batch(self, frames: int, seconds: float) -> None:

@@ -27,7 +27,7 @@ class Frames:
             return None
         pause = self._pauses.get(self._left[0].index, 0.0)
         if timeout_seconds is not None and pause > timeout_seconds:
-            self._pauses.pop(self._left[0].index)
+            self._pauses.pop(self._left[0].index, None)
             return None
         return self._left.pop(0)
 
@@ -68,7 +68,7 @@ def test_a_live_batch_waits_once_not_once_a_frame() -> None:
         return take(timeout_seconds)
 
     frames.take = slow  # type: ignore[method-assign]
-    next(batch(frames, BatchSettings(size=3, wait_seconds=0.05)))
+    next(batch(frames, BatchSettings(size=3, wait_seconds=5.0)))
     first, second = frames.timeouts[1:]
     assert first is not None
     assert second is not None
