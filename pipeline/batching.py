@@ -50,6 +50,7 @@ def batch(
     overload: has a say in how many frames a live batch has, and is told how long each took
     """
     settings = settings or BatchSettings()
+    asked = time.monotonic()
     while (first := frames.take()) is not None:
         filled = [first]
         count = int(isinstance(first, Frame))
@@ -63,7 +64,8 @@ def batch(
                 break
             filled.append(given)
             count += isinstance(given, Frame)
-        began = time.monotonic()
+        before, began = asked, time.monotonic()
         yield filled
-        if overload is not None:  # who asks for more has dealt with what there was
-            overload.batch(count, time.monotonic() - began)
+        asked = time.monotonic()  # who asks for more has dealt with what there was
+        if overload is not None:
+            overload.batch(count, asked - began, began - before)

@@ -69,8 +69,8 @@ _WARM_SECONDS = 2.0  # the first batches compile the networks for their shapes, 
 _UP_SECONDS = 0.5  # a level has so long to show what it does
 _LEAST_FRAMES = 4  # before which nothing can be said
 _HIGH = 0.5  # of the budget: from here on the slowest tenth is too slow
-_LOW = 0.25  # of the budget: below it there is time to spare
 _LATE = 0.05  # the share of frames that came too late from which on there is too much to do
+_FULL, _SPARE = 0.85, 0.6  # share of the time in which there is something to do: no time left; time to spare
 _CALM_SECONDS, _MOST_CALM_SECONDS = 10.0, 120.0  # to go down a level
 _LEAST_SCAN_SECONDS = 0.05  # what a scan of every frame is taken for
 _BATCH_SHARE = 0.3  # of the budget that a batch may take
@@ -104,6 +104,7 @@ class Overload:
         self._late_before = 0
         self._looked_at = 0.0
         self._seconds_a_frame = 0.0
+        self._busy = self._idle = 0.0
 
     def effort_of(self, stream: str) -> Effort:
         """What to spend on a frame of a stream now."""
@@ -123,8 +124,10 @@ class Overload:
             return 1
         return max(1, int(_BATCH_SHARE * self._settings.latency_budget_seconds / self._seconds_a_frame))
 
-    def batch(self, frames: int, seconds: float) -> None:
-        """A batch with so many frames took so long. One slow batch counts more than one fast one."""
+    def batch(self, frames: int, seconds: float, waited_seconds: float = 0.0) -> None:
+        """A batch with so many frames took so long, after so long a wait for frames. A slow one counts more."""
+        self._busy += seconds
+        self._idle += waited_seconds
         if frames:
             new, known = seconds / frames, self._seconds_a_frame
             self._seconds_a_frame += (new - known) * (0.5 if new > known else 0.1) if known else new
@@ -138,6 +141,7 @@ class Overload:
             self._began_at = self._looked_at = self._changed_at = now
         if now - self._began_at < _WARM_SECONDS:
             self._late_before, self._looked_at = self._late(), now
+            self._busy = self._idle = 0.0
             return
         if seconds > now - self._changed_at:  # it was decoded before the level changed
             return
@@ -151,12 +155,16 @@ class Overload:
         slow = sorted(self._latencies)[int(0.9 * len(self._latencies))]
         dropped = late - self._late_before
         share = dropped / (dropped + len(self._latencies))
+        passed = self._busy + self._idle
+        busy = self._busy / passed if passed else 1.0
         self._late_before, self._looked_at = late, now
+        self._busy = self._idle = 0.0
         self._latencies.clear()
-        if slow > _HIGH * budget or share > _LATE:
+        # A camera that is connected to sends a burst, of which most is dropped: that is not too much to do.
+        if busy > _FULL and (slow > _HIGH * budget or share > _LATE):
             self._calm_since = None
             self._up(now, 2 if slow > budget or share > 0.5 else 1)
-        elif slow > _LOW * budget or share > _LATE / 5:
+        elif busy > _SPARE or slow > _HIGH * budget:
             self._calm_since = None
         else:
             self._calm_since = now if self._calm_since is None else self._calm_since

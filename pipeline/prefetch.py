@@ -302,7 +302,10 @@ class Prefetch:
         ledger, every = self._metrics.frames, self._settings.sample_every
         number = frame.index
         if queue.is_live:
-            every *= self._keep_every(queue.stream)
+            kept = self._keep_every(queue.stream)
+            every *= kept
+            # Where frames are left out, the one before the last has waited for too long already.
+            queue.depth = 1 if kept > 1 else self._settings.live_frames
             number += queue.number  # so that not all pass over the same moment
         ledger.decoded(queue.stream, frame.pts_seconds + frame.duration_seconds)
         if frame.is_corrupt:

@@ -30,16 +30,18 @@ def watch(
     quiet: bool = False,
     detector: Detector | None = None,
     reread: Callable[[], Config] | None = None,
+    metrics: Metrics | None = None,
 ) -> Record:
     """Watch all streams to their ends, and return the account of it.
 
     detector: the configured one, unless one is given
     reread: the settings as they are written now: at SIGHUP streams are added, changed and removed by them
+    metrics: fresh ones, for who wants to look at them while it runs
 
     Raises ConfigError, StreamError, ModelError or SinkError. What was seen until then is written, and all of it where a
     stream fails: the others go on, and its error is raised in the end.
     """
-    metrics = Metrics()
+    metrics = metrics or Metrics()
     overload = Overload(config.overload, late=metrics.frames.late)
     status = Status(metrics, overload)
     with (

@@ -7,6 +7,8 @@ import pytest
 
 from pipeline.overload import FULL, LEVELS, Overload, OverloadSettings
 
+FPS = 20
+
 
 class Machine:
     """Deals with live frames that cost so much a level, on a clock that is turned by hand."""
@@ -19,13 +21,17 @@ class Machine:
         self.overload.live.add("camera")
         self.levels: list[tuple[float, int]] = []
 
-    def run(self, seconds: float, latency: Callable[[int], float], *, fps: float = 20.0, late: float = 0.0) -> None:
-        """latency: by level; late: frames dropped for each that is dealt with."""
-        count = round(seconds * fps)
-        for _ in range(count):
-            self.now += 1 / fps
-            self.late += 1 if late and (self.late + 1) / late <= self.now * fps else 0
-            self.overload.frame("camera", latency(self.overload.level))
+    def run(
+        self, seconds: float, latency: Callable[[int], float], *, busy: Callable[[int], float] | None = None
+    ) -> None:
+        """latency: by level; busy: share of the time, by level; without it, all of it where frames are slow."""
+        for _ in range(round(seconds * FPS)):
+            level = self.overload.level
+            slow = latency(level)
+            share = busy(level) if busy is not None else 1.0 if slow > 0.5 else 0.7 if slow > 0.3 else 0.3
+            self.now += 1 / FPS
+            self.overload.batch(1, share / FPS, (1 - share) / FPS)
+            self.overload.frame("camera", slow)
             if not self.levels or self.levels[-1][1] != self.overload.level:
                 self.levels.append((self.now, self.overload.level))
 
@@ -65,8 +71,25 @@ def test_frames_that_come_too_late_are_too_much_too() -> None:
     machine.run(3, lambda level: 0.1)
     for _ in range(40):
         machine.late += 3
-        machine.run(0.05, lambda level: 0.1)
+        machine.run(0.05, lambda level: 0.1, busy=lambda level: 1.0)
     assert machine.overload.level >= 2, "three of four frames are dropped, though those that are left are in time"
+
+
+def test_a_burst_is_not_too_much_to_do() -> None:
+    """A camera that is connected to gives at once what it has kept: most of it is dropped, and nobody was busy."""
+    machine = Machine()
+    machine.run(3, lambda level: 0.1)
+    for _ in range(40):
+        machine.late += 3
+        machine.run(0.05, lambda level: 0.1)
+    assert machine.overload.highest == 0
+
+
+def test_slow_frames_with_time_to_spare_are_not_too_much_to_do() -> None:
+    """The delay lies elsewhere then, and to look at less would not help."""
+    machine = Machine()
+    machine.run(60, lambda level: 0.9, busy=lambda level: 0.2)
+    assert machine.overload.highest == 0
 
 
 def test_down_a_level_after_ten_calm_seconds() -> None:

@@ -10,7 +10,7 @@ import json
 import sys
 import tempfile
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
@@ -33,16 +33,44 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("videos", nargs="*", type=Path, metavar="VIDEO", help="default: a generated 1080p drive")
     parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts (default: 5)")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of the generated drive (default: 4)")
+    parser.add_argument(
+        "--streams", type=int, metavar="N", help="time N streams in one process against N processes instead"
+    )
+    parser.add_argument(
+        "--live",
+        type=int,
+        nargs="+",
+        metavar="N",
+        help="watch N live streams of 640x360 at 15 frames a second over UDP instead, for --seconds each",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     if args.rounds < 1:
         raise ConfigError(f"--rounds must be 1 or more, got {args.rounds}")
+    counts = [*(args.live or []), *([] if args.streams is None else [args.streams])]
+    if any(count < 1 for count in counts):
+        raise ConfigError(f"there must be 1 stream or more, got {min(counts)}")
     with tempfile.TemporaryDirectory() as scratch:
+        if counts:
+            return _many(args, Path(scratch))
         videos = list(args.videos) or [drive(Path(scratch) / "drive-1080p.mp4", args.seconds)]
         nano, quiet = fastest_nano(), args.quiet or not sys.stderr.isatty()
         for video in videos:
             print(json.dumps(measured(video, nano, args.rounds, Path(scratch), quiet=quiet)))
+    return 0
+
+
+def _many(args: argparse.Namespace, scratch: Path) -> int:
+    from pipeline.commands import streams
+
+    video, pieces = streams.drive(scratch / "drive.ts", args.seconds)
+    for count in args.live or []:
+        row = streams.live(count, args.seconds, scratch, pieces)
+        print(json.dumps({**asdict(row), "is_fine": row.is_fine}), flush=True)
+    if args.streams is not None:
+        for _ in range(args.rounds):
+            print(json.dumps(streams.compared(video, streams=args.streams, scratch=scratch)), flush=True)
     return 0
 
 
