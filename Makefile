@@ -7,10 +7,11 @@ GALLERY ?=
 OUT ?= out/demo$(if $(filter logos,$(TASK)),-logos)
 EXTRAS ?= train,dev
 ARGS ?=
+MINUTES ?= 30
 export VIDEO TO GALLERY OUT
 
 DEMOS = demo-signs demo-logos
-.PHONY: help setup demo $(DEMOS) test lint types bench
+.PHONY: help setup demo $(DEMOS) test lint types bench soak
 .NOTPARALLEL:
 
 help: ## say this
@@ -54,3 +55,6 @@ types: setup ## mypy, strict
 
 bench: setup ## frames a second of each stage, and of the whole against decoding alone
 	@.venv/bin/wayside bench $(ARGS)
+
+soak: setup ## 16 live streams that fall silent and come back, MINUTES=30; fails where anything grows
+	@.venv/bin/python -m tests.soak --minutes "$(MINUTES)" $(ARGS)

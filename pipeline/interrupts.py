@@ -1,9 +1,13 @@
 """Ctrl-C and SIGTERM: the first asks a run to finish what it has begun, the second ends it at once. SIGHUP asks it to
 read its settings again.
+
+A handler interrupts the main thread anywhere, also where it holds a lock; so it takes none, and a thread of its own does
+what was asked for.
 """
 
 from __future__ import annotations
 
+import queue
 import signal
 import threading
 from collections.abc import Callable
@@ -25,6 +29,8 @@ class Interrupts:
         self.received: signal.Signals | None = None
         self._signals = (*SIGNALS, signal.SIGHUP) if catches_hangup else SIGNALS
         self._is_hung_up = False
+        self._asked: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()  # its `put` is re-entrant
+        self._thread = threading.Thread(target=self._run, name="signals", daemon=True)
         self._stops: tuple[Callable[[], None], ...] = ()
         self._reload: Callable[[], None] | None = None
         self._before: dict[signal.Signals, Any] = {}
@@ -43,6 +49,7 @@ class Interrupts:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():  # Python allows handlers nowhere else
+            self._thread.start()
             self._before = {number: signal.signal(number, self._handle) for number in self._signals}
         return self
 
@@ -51,17 +58,24 @@ class Interrupts:
     ) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        if self._thread.is_alive():
+            self._asked.put(None)
+            self._thread.join()
 
     def _handle(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGHUP:
             self._is_hung_up = True
             if self._reload is not None:
-                self._reload()
+                self._asked.put(self._reload)
             return
         if self.received is not None:
             raise KeyboardInterrupt
         self.received = signal.Signals(number)
-        self._stop()
+        self._asked.put(self._stop)
+
+    def _run(self) -> None:
+        while (action := self._asked.get()) is not None:
+            action()
 
     def _stop(self) -> None:
         for stop in self._stops:

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self, runtime_checkable
+from typing import Literal, Protocol, Self, runtime_checkable
 
 from pipeline.metrics import Metrics
 from streams.frame import Frame
@@ -105,7 +105,7 @@ class Prefetch:
         self._bytes = 0
         self._is_stopping = False
         self._holds = 0
-        # One lock for all queues: it is held for microseconds. Re-entrant, since a signal handler may call `stop`.
+        # One lock for all queues: it is held for microseconds.
         self._lock = threading.RLock()
         self._arrived = threading.Condition(self._lock)
         self._taken = threading.Condition(self._lock)
@@ -188,7 +188,9 @@ class Prefetch:
         return None
 
     def stop(self) -> None:
-        """Decode no more. What waits can still be taken."""
+        """Decode no more. What waits of files can still be taken, and the gaps of live streams; their frames are
+        dropped, for the end is not to wait for what nobody will ask for again.
+        """
         with self._lock:
             self._is_stopping = True
             self._taken.notify_all()
@@ -215,11 +217,7 @@ class Prefetch:
         with self._lock:
             for queue in self._queues:
                 queue.is_closed = True
-                while queue.items:
-                    if isinstance(item := queue.items.popleft(), Frame):
-                        queue.waiting -= 1
-                        self._count_bytes(queue, -item.nbytes)
-                        self._metrics.frames.dropped(queue.stream, "shutdown")
+                self._drop_waiting(queue)
 
     def __enter__(self) -> Self:
         return self
@@ -237,6 +235,8 @@ class Prefetch:
         is_live = any(queue.is_live for queue in self._turns)
         for _ in range(len(self._turns)):
             queue = self._turns[0]
+            if queue.is_live and self._is_stopping:
+                self._drop_waiting(queue)
             # A live source that does not end when it is told to is not waited for.
             is_over = queue.is_over or (queue.is_live and (self._is_stopping or queue.is_leaving))
             if not queue.items and not is_over and not is_live:
@@ -316,6 +316,9 @@ class Prefetch:
             self._put(queue, frame)
 
     def _put(self, queue: _Queue, frame: Frame) -> None:
+        if queue.is_live and self._is_stopping:
+            self._metrics.frames.dropped(queue.stream, "shutdown")
+            return
         while queue.waiting and self._is_full(queue, frame) and not self._is_stopping and not queue.is_leaving:
             if queue.is_live:
                 self._drop_oldest(queue)
@@ -326,12 +329,16 @@ class Prefetch:
         self._count_bytes(queue, frame.nbytes)
         self._arrived.notify_all()
 
-    def _drop_oldest(self, queue: _Queue) -> None:
+    def _drop_oldest(self, queue: _Queue, reason: Literal["late", "shutdown"] = "late") -> None:
         oldest = next(item for item in queue.items if isinstance(item, Frame))
         queue.items.remove(oldest)
         queue.waiting -= 1
         self._count_bytes(queue, -oldest.nbytes)
-        self._metrics.frames.dropped(queue.stream, "late")
+        self._metrics.frames.dropped(queue.stream, reason)
+
+    def _drop_waiting(self, queue: _Queue) -> None:
+        while queue.waiting:
+            self._drop_oldest(queue, "shutdown")
 
     def _is_full(self, queue: _Queue, frame: Frame) -> bool:
         return queue.waiting >= queue.depth or self._bytes + frame.nbytes > self._budget

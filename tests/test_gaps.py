@@ -203,3 +203,13 @@ def test_an_exposures_clock_is_that_of_the_first_frame() -> None:
     assert (impression.clock_method, impression.clock_error_seconds) == ("rtcp", 0.05)
     assert impression.end_at == "2026-11-24T12:00:01.200Z"
     assert CLOCK.started_at.isoformat().startswith("2026-11-24T12:00:00")
+
+
+def test_the_end_does_not_wait_for_frames_of_live_streams_but_for_their_gaps() -> None:
+    source, metrics = LiveWorld("road", steps()), Metrics()
+    with Prefetch([source], ALL, metrics=metrics) as prefetch:
+        assert settled(lambda: metrics.frames.snapshot()["road"].decoded == 70)
+        prefetch.stop()
+        assert shape(list(prefetch)) == "()"
+    assert metrics.frames.snapshot()["road"].dropped == {"shutdown": 70}
+    assert source.closed_by[0] == "close streams", "another thread than the one that reads it"
