@@ -1,8 +1,8 @@
 """Ctrl-C and SIGTERM: the first asks a run to finish what it has begun, the second ends it at once. SIGHUP asks it to
 read its settings again.
 
-A handler interrupts the main thread anywhere, also where it holds a lock; so it takes none, and a thread of its own does
-what was asked for.
+A handler interrupts the main thread anywhere, also where it holds a lock; so it takes none, and a thread of its own
+does what was asked for.
 """
 
 from __future__ import annotations
