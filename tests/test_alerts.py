@@ -1,10 +1,10 @@
 """The alerts: each asks for metrics that there are, fires and keeps quiet where it should, and says what to do."""
 
-import os
 import re
 import shutil
+import signal
+import socket
 import subprocess
-import sys
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.exported import LIVE, registered, unknown
+from tests.exported import unknown
+from tests.feeds import free_port, udp_feed
+from tests.live_child import Child
 from tests.prometheus_server import needs_prometheus, prometheus, wait_for
-from tests.test_metrics import free_port
-from tests.worlds import Sign, write_world
 
 ROOT = Path(__file__).parent.parent
 PROMETHEUS = ROOT / "deploy/prometheus"
@@ -34,10 +34,6 @@ RUNBOOK = (ROOT / "docs/deploying.md").read_text(encoding="utf-8")
 needs_promtool = pytest.mark.skipif(
     shutil.which("promtool") is None, reason="promtool is not installed (Debian package prometheus)"
 )
-
-
-def test_what_is_promised_is_not_there_yet() -> None:
-    assert not LIVE.keys() & registered().keys(), "tests/exported.py: these are there now, take them out of LIVE"
 
 
 @pytest.mark.parametrize("alert", ALERTS)
@@ -101,29 +97,34 @@ def test_the_settings_that_the_guide_shows(tmp_path: Path) -> None:
 
 
 @needs_prometheus
-def test_a_real_prometheus_tells_of_a_stream_that_ends_and_of_a_run_that_is_killed(tmp_path: Path) -> None:
+def test_a_real_prometheus_tells_of_a_stream_that_is_killed(tmp_path: Path) -> None:
+    """Of that and of no other; then of broken settings, and of the run that is killed itself."""
     rules = (PROMETHEUS / "rules.yml").read_text(encoding="utf-8")
     (tmp_path / "rules.yml").write_text(re.sub(r"for: \w+", "for: 1s", rules), encoding="utf-8")  # or it takes minutes
-    short = write_world(tmp_path / "short.mkv", [Sign(2, z=45)], 1.0)
-    port = free_port()
-    run = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "pipeline", "watch", str(short), "sample:road?seconds=300&size=320x192&fps=10"),
-            *("--out", str(tmp_path / "out"), "--metrics-port", str(port), "--quiet"),
-        ],
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    try:
-        with prometheus(tmp_path, [f"127.0.0.1:{port}"], rules=tmp_path / "rules.yml") as server:
+    ports = {name: free_port(socket.SOCK_DGRAM) for name in ("front", "rear")}
+    urls = {name: f"udp://127.0.0.1:{port}" for name, port in ports.items()}
+    with (
+        udp_feed(ports["rear"]),
+        udp_feed(ports["front"]) as front,
+        Child(tmp_path, urls) as run,
+        prometheus(tmp_path, [f"127.0.0.1:{run.port}"], rules=tmp_path / "rules.yml") as server,
+    ):
 
-            def told() -> tuple[object, object]:
-                return server.firing(), server.query("wayside_stream_up")
+        def told() -> tuple[object, ...]:
+            return server.firing(), run.get("/status"), run.log.read_text(encoding="utf-8")
 
-            wait_for(lambda: len(server.query("wayside_stream_up")) == 2, 180, told)
-            wait_for(lambda: ("WaysideStreamDown", "short") in server.firing(), 60, told)
-            assert ("WaysideStreamDown", "sample-road") not in server.firing(), "it is as it should be"
-            run.kill()
-            wait_for(lambda: ("WaysideGone", "") in server.firing(), 30, told)
-    finally:
-        run.kill()
-        run.wait()
+        down = ("WaysideStreamDown", "front")
+        run.wait_live("front", "rear", seconds=120)
+        wait_for(lambda: down not in server.firing() and len(server.query("wayside_stream_up == 1")) == 2, 60, told)
+        front.is_paused = True
+        wait_for(lambda: down in server.firing(), 60, told)
+        assert ("WaysideStreamDown", "rear") not in server.firing(), "it is as it should be"
+        front.is_paused = False
+        wait_for(lambda: down not in server.firing(), 60, told)
+
+        run.file.write_text("[[streams]]", encoding="utf-8")
+        run.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: ("WaysideReloadFailed", "") in server.firing(), 60, told)
+        assert run.process.poll() is None
+        run.process.kill()
+        wait_for(lambda: ("WaysideGone", "") in server.firing(), 60, told)

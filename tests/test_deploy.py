@@ -18,6 +18,8 @@ import yaml
 from pipeline.config import Config, read_config
 from pipeline.errors import ConfigError
 from pipeline.metrics import Metrics
+from pipeline.overload import Overload, OverloadSettings
+from pipeline.status import Status, served
 from tests.test_metrics import free_port
 from tests.worlds import Sign, write_world
 
@@ -64,7 +66,8 @@ def test_a_container_is_nobody_and_asks_whether_it_lives() -> None:
     asking = [word.replace(":9464/", f":{port}/") for word in json.loads(found[1])]
     assert f":{port}/livez" in asking[-1]
     asking[0] = sys.executable
-    with Metrics().served("127.0.0.1", port):
+    metrics = Metrics()
+    with served("127.0.0.1", port, metrics, Status(metrics, Overload(OverloadSettings()))):
         subprocess.run(asking, check=True, timeout=60)
     assert subprocess.run(asking, check=False, capture_output=True, timeout=60).returncode != 0, "nobody is there"
 
