@@ -26,12 +26,16 @@ OPTIONAL = (
 )
 """Not everybody has them: one file each knows them."""
 
+DOCTOR = "pipeline/commands/doctor.py"
+"""It asks libraries themselves how they are."""
+
 HOMES = {
-    "av": {"streams"},
-    "openvino": {"detectors/engines.py", "pipeline/commands/nano.py"},
+    "av": {"streams", DOCTOR},
+    "gi": {"streams/gst_library.py"},
+    "openvino": {"detectors/engines.py", "pipeline/commands/nano.py", DOCTOR},
     "resvg_py": {"detectors/rendering.py"},
     "safetensors": {"detectors/weights.py", "detectors/gallery.py"},
-    "torch": {"detectors"},
+    "torch": {"detectors", DOCTOR},
     "prometheus_client": {"pipeline/metrics.py"},
 }
 """Where a library may be imported: a package, or a file."""

@@ -161,8 +161,12 @@ def _detectors() -> Finding:
     import numpy as np
 
     from detectors.detector import open_detector
+    from detectors.errors import ModelError
 
-    detector = open_detector("signs", device="cpu")
+    try:
+        detector = open_detector("signs", device="cpu")
+    except ModelError as error:
+        return Finding("watching", "detectors", False, str(error), _REINSTALL, is_needed=True)
     detector([np.full((96, 160, 3), 128, np.uint8)])
     detail = f"signs, by OpenVINO {_version('openvino')} on the CPU"
     return Finding("watching", "detectors", True, detail, is_needed=True)
