@@ -150,19 +150,29 @@ def views(likeness: Likeness, side: int) -> NDArray[np.uint8]:
     """
     if likeness.kind == "photo":
         return _squared(likeness.pixels, side)[None]
-    pixels = likeness.pixels
-    has_ground = pixels.shape[2] == 3
-    rgba = without_ground(pixels) if has_ground else pixels
-    as_it_is = [_with_margin(pixels)] if has_ground else []
+    images = colourings(likeness)
     kept: list[Image] = []
-    for image in (*as_it_is, *_renderings(rgba)):
+    for image in images:
         view = _squared(image, side)
         flat = view.reshape(-1, 3).astype(np.float32)
         is_seen = float(flat.std(axis=0).max()) >= 10
         is_new = all(float(np.abs(flat - other.reshape(-1, 3)).mean()) >= 5 for other in kept)
         if is_seen and is_new:
             kept.append(view)
-    return np.stack(kept or [_squared(over(_with_margin(rgba), WHITE), side)])
+    return np.stack(kept or [_squared(over(_with_margin(likeness.pixels), WHITE), side)])
+
+
+def colourings(likeness: Likeness) -> list[Image]:
+    """A likeness with its margin, in its own shape, in the colours in which it may be seen, the likeliest first.
+
+    A photograph is seen as it is.
+    """
+    pixels = likeness.pixels
+    if likeness.kind == "photo":
+        return [pixels]
+    has_ground = pixels.shape[2] == 3
+    as_it_is = [_with_margin(pixels)] if has_ground else []
+    return [*as_it_is, *_renderings(without_ground(pixels) if has_ground else pixels)]
 
 
 # ------------------------------------------------------------------------------------------------ reading

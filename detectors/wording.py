@@ -29,6 +29,8 @@ MOST = 7.0
 """Log-odds of all lines together at the most: looks at one place are much alike."""
 UNSEEN = -3.0
 """Log-odds of a brand whose picture was not recognised: letters alone reach a score of 0.98."""
+SUREST = 0.95
+"""The score of a picture at the most, against other evidence: 2.9 as log-odds."""
 SURE_ENOUGH = 0.9
 """Score from which what was read in a likeness is taken for its word mark."""
 
@@ -63,6 +65,10 @@ class Wording:
         alike = max(part_likeness(text, mark) for mark in marks)
         return -AGAINST * score * min(1.0, max(0.0, 3 * (LEAST_LIKENESS - alike)))
 
+    def is_telling(self, line: Line) -> bool:
+        """Whether a line could speak for or against anybody."""
+        return line[1] >= LEAST_SCORE and _letters(line[0]) >= SHORTEST
+
     def of(self, lines: Iterable[Line], brand: int) -> float:
         """Log-odds that all lines of one place give a brand together."""
         return max(-MOST, min(MOST, sum(self.evidence(line, brand) for line in lines)))
@@ -79,14 +85,16 @@ class Wording:
         return found
 
 
-def judged(picture: float, brand: int, lines: Sequence[Line], wording: Wording) -> tuple[int, float]:
+def judged(
+    picture: float, brand: int, lines: Sequence[Line], wording: Wording, *, more: float = 0.0
+) -> tuple[int, float]:
     """The brand that a place shows by all evidence, and the log-odds of that.
 
-    picture: the score by the picture, 0 to 1, of the brand that it shows
+    picture: the score by the picture, 0 to 1, of the brand that it shows; more: log-odds for that brand from elsewhere
     """
-    sure = min(max(picture, 0.01), 0.99)
+    sure = min(max(picture, 1 - SUREST), SUREST)
     odds = {other: UNSEEN + wording.of(lines, other) for other in wording.named(lines)}
-    odds[brand] = math.log(sure / (1 - sure)) + wording.of(lines, brand)
+    odds[brand] = math.log(sure / (1 - sure)) + wording.of(lines, brand) + more
     best = min(odds, key=lambda other: (-odds[other], other))
     return best, odds[best]
 

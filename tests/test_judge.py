@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from detectors.closeness import Likenesses
 from detectors.gallery import Exemplar, Gallery
 from detectors.picture import Image
 from detectors.reading import Line, Reader
 from detectors.wording import Wording
-from pipeline.brands.judge import HELD_SECONDS, MOST_LOOKS, Judge
+from pipeline.brands.judge import HELD_SECONDS, UNCLEAR, Judge
 from pipeline.tracker import Best, Track
+from tests.test_closeness import bar, bolt, likenesses
+from tests.test_closeness import board as emblem
 from tests.test_reading import board
 from tests.worlds import frame
 
@@ -31,6 +34,14 @@ WORDING = Wording(
         ]
     )
 )
+
+
+NOTHING = Likenesses(Gallery(brands=["Julma", "Gantry", "Bolt"]))
+
+
+def judge_with(reader: Reader | None, readings_per_second: float = 6.0, wording: Wording = WORDING) -> Judge:
+    """A judge that only reads."""
+    return Judge(NOTHING, reader=reader, wording=wording, readings_per_second=readings_per_second)
 
 
 class Told(Reader):
@@ -62,27 +73,28 @@ def test_words_on_a_board_really_read_reject_a_look_alike_and_keep_the_brand() -
         letters = board(text, 40)
         picture[40:80, 40 : 40 + letters.shape[1]] = letters
         place = track(xyxy=(40.0, 40.0, 40.0 + letters.shape[1], 80.0))
-        last = watched(Judge(reader, WORDING), [place], 20, picture)[-1]
+        last = watched(judge_with(reader), [place], 20, picture)[-1]
         assert [t.class_id for t in last] == ([] if expected is None else [expected]), text
 
 
 def test_a_track_is_read_once_where_the_words_are_clear_and_again_where_they_are_not() -> None:
     clear, doubtful, none = Told(("JULMA", 1.0)), Told(("JULNA", 1.0)), Told(("", 0.0))
-    for reader, count in ((clear, 1), (doubtful, 4), (none, 2), (Told(("LMA", 1.0)), MOST_LOOKS)):
-        watched(Judge(reader, WORDING), [track()], 60)
+    for reader, count in ((clear, 1), (doubtful, 3), (none, 2), (Told(("LMA", 1.0)), UNCLEAR)):
+        watched(judge_with(reader), [track()], 45)
         assert reader.count == count, reader.line
+    watched(judge_with(clear), [track()], 60)
+    assert clear.count == 3, "and once more after two seconds, as boards change"
     larger = replace(track(), xyxy=(20.0, 20.0, 240.0, 90.0))
-    judge = Judge(none, WORDING)
+    judge = judge_with(none)
     watched(judge, [track()], 20)
     judge.judged(frame(np.zeros((144, 256, 3), np.uint8), index=20, fps=FPS, stream="match"), [larger])
-    assert none.count == 5, "nearer by, something may be read"
+    assert none.count == 2 + 2 + 1, "nearer by, something may be read"
 
 
 def test_no_more_is_read_in_a_second_of_video_than_is_allowed() -> None:
     reader = Told(("JULMA", 1.0))
     tracks = [track(number) for number in range(1, 61)]
-    judge = Judge(reader, WORDING, readings_per_second=4)
-    first, *_, last = watched(judge, tracks, 3 * FPS)
+    first, *_, last = watched(judge_with(reader, 4), tracks, 3 * FPS)
     assert reader.count == 8 + 3 * 4 - 1
     assert sum(t.state == "confirmed" for t in first) == 8, "the others wait to be read"
     assert [t.state for t in last] == ["confirmed"] * 60, f"but not for longer than {HELD_SECONDS} s"
@@ -90,7 +102,7 @@ def test_no_more_is_read_in_a_second_of_video_than_is_allowed() -> None:
 
 def test_the_largest_is_read_first_and_what_is_none_of_a_readers_is_left_alone() -> None:
     reader = Told(("JULMA", 1.0))
-    judge = Judge(reader, WORDING, readings_per_second=0.5)
+    judge = judge_with(reader, 0.5)
     small, large = track(1), track(2, xyxy=(20.0, 20.0, 240.0, 90.0))
     assert [t.score > 0.99 for t in watched(judge, [small, large], 1)[0]] == [False, True]
     for other in (
@@ -100,19 +112,39 @@ def test_the_largest_is_read_first_and_what_is_none_of_a_readers_is_left_alone()
         track(detection_score=None, brand=BOLT),
     ):
         reader = Told(("JOLVA", 1.0))
-        assert watched(Judge(reader, WORDING), [other], 30)[-1] == [other]
+        assert watched(judge_with(reader), [other], 30)[-1] == [other]
         assert reader.count == 0
 
 
 def test_a_track_that_was_rejected_does_not_come_back_in_the_end() -> None:
-    judge = Judge(Told(("JOLVA", 1.0)), WORDING)
-    assert watched(judge, [track(1), track(2, BOLT)], 20)[-1] == [track(2, BOLT)]
+    judge = judge_with(Told(("JOLVA", 1.0)))
+    assert [t.id for t in watched(judge, [track(1), track(2, BOLT)], 20)[-1]] == [2]
     assert [t.id for t in judge.ended([track(1, state="ended"), track(2, BOLT, state="ended")])] == [2]
 
 
 def test_nothing_is_read_without_a_reader_without_words_or_where_it_is_not_allowed() -> None:
     reader = Told(("JOLVA", 1.0))
     empty = Wording(Gallery(brands=["Julma"]))
-    for judge in (Judge(None, WORDING), Judge(reader, empty), Judge(reader, WORDING, readings_per_second=0)):
+    for judge in (judge_with(None), judge_with(reader, wording=empty), judge_with(reader, 0)):
         assert watched(judge, [track()], 5) == [[track()]] * 5
     assert reader.count == 0
+
+
+def test_a_look_alike_emblem_is_rejected_by_a_closer_look() -> None:
+    looks = likenesses(bolt)
+    for draw, expected in ((bolt, [0]), (bar, [])):
+        judge = Judge(looks, wording=Wording(Gallery(brands=["Zentro"])))
+        place = track(brand=0, xyxy=(60.0, 40.0, 92.0, 72.0))
+        shown = watched(judge, [place], 10, emblem(draw, 32))
+        assert [t.class_id for t in shown[0]] == expected, "the first look tells"
+        assert [t.class_id for t in shown[-1]] == expected
+
+
+def test_looks_are_bounded_and_what_was_not_looked_at_waits_a_little() -> None:
+    tracks = [track(number, 0, xyxy=(60.0, 40.0, 92.0, 72.0)) for number in range(1, 11)]
+    judge = Judge(likenesses(bolt), wording=Wording(Gallery(brands=["Zentro"])), looks_per_second=2)
+    first, *_, last = watched(judge, tracks, 20, emblem(bolt, 32))
+    assert sum(t.state == "confirmed" for t in first) == 4
+    assert [t.state for t in last] == ["confirmed"] * 10
+    blind = Judge(likenesses(bolt), wording=Wording(Gallery(brands=["Zentro"])), looks_per_second=0)
+    assert watched(blind, tracks, 1, emblem(bar, 32)) == [tracks]

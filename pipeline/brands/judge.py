@@ -1,9 +1,10 @@
-"""Says of which brand a track is by all evidence: the picture's vote over its life, and the words that stand there.
+"""Says of which brand a track is by all evidence: the picture's vote over its life, closer looks, and words read there.
 
-A track is read when it is first believed, and again where it has become notably larger or what was read is not clear; a
-few times a second of video over all of them, by PTS, so that the same file is judged alike. Both kinds of evidence are
-log-odds and are added up (`detectors/wording.py`): words that are clearly others reject what the picture took for a
-brand, and words that are another brand's name it. Passive, of one stream.
+A track is looked at closely and read when it is first believed, again where that was not clear or it has become
+notably larger, and now and then as boards change. Both are bounded in a second of video, and all goes by PTS, so that
+the same file is judged alike. Each kind of evidence is log-odds, and they are added up: words that are clearly others,
+or a likeness that fits on the whole and not in its parts, reject what the picture took for a brand, and words that are
+another brand's name it. Passive, of one stream.
 """
 
 from __future__ import annotations
@@ -13,118 +14,207 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, inf
 
+from detectors.closeness import AROUND, Closeness, Likenesses, closeness
+from detectors.picture import Image
 from detectors.reading import LEAST_HEIGHT, Line, Reader
 from detectors.wording import Wording, judged
 from pipeline.motion import Box
 from pipeline.tracker import Track
 from streams.frame import Frame
 
-MARGIN_WH = 0.15, 0.2
-"""What is read around a box, in its sides: boxes are often a little too small or aside."""
+READ_AROUND = 0.15, 0.2
+"""What is read around a box, in its width and height: boxes are often a little too small or aside."""
 HELD_SECONDS = 0.6
-"""So long a track waits to be read before it is believed for its picture alone; less than the account waits."""
+"""So long a track waits to be looked at before it is believed for its picture alone; less than the account waits."""
 AGAIN_SECONDS = 0.24
-"""So long after a look at which the words were not clear it is looked at again."""
+"""So long after a look that was not clear it is looked at again."""
+LOOK_ANEW_SECONDS, READ_ANEW_SECONDS = 1.0, 2.0
+"""So long after any look it is looked at again: boards change, and boxes slip off them."""
 LARGER = 1.3
 """A track is looked at again when its side is so many times that of the last look."""
-MOST_LOOKS = 6
-CLEAR = 4.0
-"""Log-odds of the words from which nothing more is read."""
+UNCLEAR = 6
+"""Looks after which a track that stays unclear is left until it is larger, or it is time to look anew."""
+LOOKS_REMEMBERED, LINES_REMEMBERED = 2, 3
+"""The latest looks and lines, which count."""
+CLEAR = 2.5
+"""Log-odds of closer looks or of words, for or against, that are clear."""
 BURST_SECONDS = 2.0
-"""So much of the allowance may be spent at once, as after a cut."""
+"""So much of an allowance may be spent at once, as after a cut."""
 
 
 class Judge:
-    """One stream's judge: `judged` every frame, in order.
+    """One stream's judge: `ended`, then `judged`, for every frame in order.
 
-    reader: None where nothing is read; wording: the word marks of the brands, by class_id
-    readings_per_second: allowed in a second of video. Goes up: more tracks are read in time, 20 ms each on a core
+    likenesses: of the brands, by class_id; looks_per_second: closer looks in a second of video at the most. Goes up:
+        more tracks are judged in time, each takes 7 ms of a core
+    reader: None where nothing is read; wording: the brands' word marks; readings_per_second: the same, each takes 20 ms
     """
 
-    def __init__(self, reader: Reader | None, wording: Wording, *, readings_per_second: float = 6.0) -> None:
-        self._reader = None if wording.is_empty or readings_per_second <= 0 else reader
+    def __init__(
+        self,
+        likenesses: Likenesses,
+        *,
+        looks_per_second: float = 10.0,
+        reader: Reader | None = None,
+        wording: Wording,
+        readings_per_second: float = 6.0,
+    ) -> None:
+        self._likenesses = likenesses
         self._wording = wording
-        self._rate = readings_per_second
-        self._allowance = self._most = max(1.0, readings_per_second * BURST_SECONDS)
-        self._now = -inf
+        self._reader = None if wording.is_empty else reader
+        self._looks = _Allowance(looks_per_second)
+        self._readings = _Allowance(readings_per_second if self._reader else 0.0)
         self._cases: dict[int, _Case] = {}
+
+    def ended(self, tracks: Iterable[Track]) -> list[Track]:
+        """Those that were a brand, of the tracks that ended since the last frame."""
+        return [verdict for track in tracks if (verdict := self._verdict(track, inf)) is not None]
 
     def judged(self, frame: Frame, tracks: Sequence[Track]) -> list[Track]:
         """The frame's tracks, named by all that is known of them; those that are none of the brands are left out."""
-        if self._reader is None:
-            return list(tracks)
-        self._cases = {track.id: self._cases[track.id] for track in tracks if track.id in self._cases}
         now = frame.pts_seconds
-        self._allowance = min(self._most, self._allowance + self._rate * max(0.0, now - max(self._now, 0.0)))
-        self._now = now
+        self._looks.pass_to(now)
+        self._readings.pass_to(now)
+        self._cases = {track.id: self._cases[track.id] for track in tracks if track.id in self._cases}
         believed = [track for track in tracks if track.state == "confirmed"]
         for track in believed:
             self._cases.setdefault(track.id, _Case(now))
-        due = [t for t in believed if self._is_due(t, now)]
-        for track in sorted(due, key=lambda t: (len(self._cases[t.id].lines), -_side(t.xyxy), t.id)):
-            if self._allowance < 1:
-                break
-            self._allowance -= 1
-            self._look(frame, track, self._reader)
+        for track in sorted(believed, key=lambda t: self._cases[t.id].urgency(t)):
+            if not track.is_bridged:
+                self._look(frame, track)
+                self._read(frame, track)
         return [verdict for track in tracks if (verdict := self._verdict(track, now)) is not None]
 
-    def ended(self, tracks: Iterable[Track]) -> list[Track]:
-        """Those that were a brand, of the tracks that ended since the last frame; to be asked before the next."""
-        return [verdict for track in tracks if (verdict := self._verdict(track, inf)) is not None]
-
-    def _is_due(self, track: Track, now: float) -> bool:
+    def _look(self, frame: Frame, track: Track) -> None:
         case = self._cases[track.id]
-        x1, y1, x2, y2 = track.xyxy
-        if track.is_bridged or y2 - y1 < LEAST_HEIGHT or x2 - x1 < y2 - y1 or len(case.lines) >= MOST_LOOKS:
-            return False
-        if not case.lines or _side(track.xyxy) >= LARGER * case.side:
-            return True
-        return now - case.looked_at >= AGAIN_SECONDS and not self._is_clear(track, case)
-
-    def _is_clear(self, track: Track, case: _Case) -> bool:
-        """Whether more reading would tell no more: the words are clear, or there are none."""
-        if len(case.lines) >= 2 and not any(text for text, _ in case.lines):
-            return True
-        brand, odds = judged(track.score, track.class_id, case.lines, self._wording)
-        return abs(self._wording.of(case.lines, brand)) >= CLEAR and abs(odds) >= 1
-
-    def _look(self, frame: Frame, track: Track, reader: Reader) -> None:
-        case = self._cases[track.id]
-        x1, y1, x2, y2 = track.xyxy
-        dx, dy = MARGIN_WH[0] * (x2 - x1), MARGIN_WH[1] * (y2 - y1)
-        width, height = frame.size_wh
-        left, top = max(0, int(x1 - dx)), max(0, int(y1 - dy))
-        right, bottom = min(width, ceil(x2 + dx)), min(height, ceil(y2 + dy))
-        if right - left < LEAST_HEIGHT or bottom - top < LEAST_HEIGHT:
+        looks = self._likenesses.of(track.class_id)
+        if not looks or not case.close.is_due(track, frame.pts_seconds, case.is_close_clear):
             return
-        (line,) = reader.read([frame.patch(left, top, right, bottom)])
-        case.lines.append(line)
-        case.looked_at, case.side = frame.pts_seconds, _side(track.xyxy)
+        if not self._looks.take():
+            return
+        patch, (left, top) = _around(frame, track.xyxy, AROUND, AROUND)
+        if patch is None:
+            return
+        x1, y1, x2, y2 = track.xyxy
+        fit = closeness(patch, (x1 - left, y1 - top, x2 - left, y2 - top), looks)
+        case.close.done(track, frame.pts_seconds)
+        if fit is not None:
+            case.fits = [*case.fits, (track.class_id, fit)][-LOOKS_REMEMBERED:]
+
+    def _read(self, frame: Frame, track: Track) -> None:
+        case = self._cases[track.id]
+        x1, y1, x2, y2 = track.xyxy
+        if self._reader is None or y2 - y1 < LEAST_HEIGHT or x2 - x1 < y2 - y1:
+            return
+        brand, _ = self._sum(track, case)
+        is_clear = abs(self._wording.of(case.lines, brand)) >= CLEAR
+        is_blank = len(case.lines) > 1 and not any(self._wording.is_telling(line) for line in case.lines)
+        if not case.words.is_due(track, frame.pts_seconds, is_clear or is_blank) or not self._readings.take():
+            return
+        patch, _ = _around(frame, track.xyxy, *READ_AROUND)
+        if patch is not None:
+            case.words.done(track, frame.pts_seconds)
+            case.lines = [*case.lines, *self._reader.read([patch])][-LINES_REMEMBERED:]
 
     def _verdict(self, track: Track, now: float) -> Track | None:
         case = self._cases.get(track.id)
         if case is None:
             return track
-        if not case.lines:
-            is_to_be_read = self._wording.has_marks(track.class_id) and track.xyxy[3] - track.xyxy[1] >= LEAST_HEIGHT
-            waits = is_to_be_read and now - case.since < HELD_SECONDS
-            return replace(track, state="tentative") if waits else track
-        brand, odds = judged(track.score, track.class_id, case.lines, self._wording)
-        if odds < 0:
-            return None
-        if brand == track.class_id and not self._wording.of(case.lines, brand):
+        if now - case.since < HELD_SECONDS and self._is_waited_for(track, case):
+            return replace(track, state="tentative")
+        if not case.fits and not case.lines:
             return track
-        return replace(track, class_id=brand, score=1 / (1 + math.exp(-odds)))
+        brand, odds = self._sum(track, case)
+        return None if odds < 0 else replace(track, class_id=brand, score=1 / (1 + math.exp(-odds)))
+
+    def _sum(self, track: Track, case: _Case) -> tuple[int, float]:
+        """The brand by all evidence, and its log-odds."""
+        case.count(track.class_id)
+        return judged(track.score, track.class_id, case.lines, self._wording, more=case.closeness)
+
+    def _is_waited_for(self, track: Track, case: _Case) -> bool:
+        x1, y1, x2, y2 = track.xyxy
+        is_to_be_read = self._readings.rate > 0 and self._wording.has_marks(track.class_id)
+        is_to_be_read &= y2 - y1 >= LEAST_HEIGHT and x2 - x1 >= y2 - y1
+        is_to_be_seen = self._looks.rate > 0 and bool(self._likenesses.of(track.class_id))
+        return (is_to_be_read and not case.words.count) or (is_to_be_seen and not case.close.count)
+
+
+@dataclass(slots=True)
+class _Times:
+    """When a track was looked at in one of the two ways. side: of its box, the largest at a look."""
+
+    anew_seconds: float
+    count: int = 0
+    at: float = -inf
+    side: float = 0.0
+
+    def is_due(self, track: Track, now: float, is_clear: bool) -> bool:
+        side = _side(track.xyxy)
+        if not self.count or side >= LARGER * self.side or now - self.at >= self.anew_seconds:
+            return True
+        return not is_clear and self.count < UNCLEAR and now - self.at >= AGAIN_SECONDS
+
+    def done(self, track: Track, now: float) -> None:
+        self.count, self.at, self.side = self.count + 1, now, max(self.side, _side(track.xyxy))
 
 
 @dataclass(slots=True)
 class _Case:
-    """What was read of a track. side: of its box at the last look."""
+    """What is known of a track. since: when it was first believed; closeness: log-odds of the closer looks at it."""
 
     since: float
     lines: list[Line] = field(default_factory=list)
-    looked_at: float = -inf
-    side: float = 0.0
+    fits: list[tuple[int, Closeness]] = field(default_factory=list)
+    close: _Times = field(default_factory=lambda: _Times(LOOK_ANEW_SECONDS))
+    words: _Times = field(default_factory=lambda: _Times(READ_ANEW_SECONDS))
+    closeness: float = 0.0
+
+    def count(self, brand: int) -> None:
+        """Take the best of the closer looks for a brand: what stands before it or smears it makes the others worse."""
+        fits = [fit for looked_for, fit in self.fits if looked_for == brand]
+        self.closeness = max(fits, key=lambda fit: fit.parts).evidence if fits else 0.0
+
+    @property
+    def is_close_clear(self) -> bool:
+        """Whether the latest of the closer looks was clear."""
+        return bool(self.fits) and abs(self.fits[-1][1].evidence) >= CLEAR
+
+    def urgency(self, track: Track) -> tuple[int, float, int]:
+        return self.close.count + self.words.count, -_side(track.xyxy), track.id
+
+
+class _Allowance:
+    """So many a second of video, and those of BURST_SECONDS at once."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self._most = max(1.0, rate * BURST_SECONDS) if rate > 0 else 0.0
+        self._left = self._most
+        self._now: float | None = None
+
+    def pass_to(self, now: float) -> None:
+        if self._now is not None:
+            self._left = min(self._most, self._left + self.rate * max(0.0, now - self._now))
+        self._now = now
+
+    def take(self) -> bool:
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+def _around(frame: Frame, box: Box, wide: float, high: float) -> tuple[Image | None, tuple[int, int]]:
+    """What stands in a box and around it, as far as the picture goes, and its upper left corner; None for nothing."""
+    x1, y1, x2, y2 = box
+    dx, dy = wide * (x2 - x1), high * (y2 - y1)
+    width, height = frame.size_wh
+    left, top = max(0, int(x1 - dx)), max(0, int(y1 - dy))
+    right, bottom = min(width, ceil(x2 + dx)), min(height, ceil(y2 + dy))
+    if right - left < LEAST_HEIGHT or bottom - top < LEAST_HEIGHT:
+        return None, (left, top)
+    return frame.patch(left, top, right, bottom), (left, top)
 
 
 def _side(box: Box) -> float:

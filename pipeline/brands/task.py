@@ -12,6 +12,7 @@ from math import ceil, inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from detectors.closeness import Likenesses
 from detectors.gallery import Gallery
 from detectors.picture import Image
 from detectors.reading import Reader, can_read
@@ -106,10 +107,15 @@ class Brands:
         )
         return None
 
-    def judge(self) -> Judge | None:
-        if self._reader is None:
-            return None
-        return Judge(self._reader, self._wording, readings_per_second=self._config.brands.readings_per_second)
+    def judge(self) -> Judge:
+        settings = self._config.brands
+        return Judge(
+            Likenesses(self.gallery),
+            looks_per_second=settings.looks_per_second,
+            reader=self._reader,
+            wording=self._wording,
+            readings_per_second=settings.readings_per_second,
+        )
 
     def watcher(self, origin: Origin) -> Broadcast:
         run = RunIdentity(
@@ -150,6 +156,7 @@ class Brands:
         shown = self._config.shown()
         deciding = {key: shown[key] for key in ("detector", "tracker")}
         del deciding["detector"]["models"]  # whose hashes say it better than their folder
+        deciding["looks_per_second"] = self._config.brands.looks_per_second
         if self._reader is not None:
             deciding["readings_per_second"] = self._config.brands.readings_per_second
         deciding["sample_every"] = shown["prefetch"]["sample_every"]
