@@ -141,7 +141,7 @@ class LogoDetector:
         owner = np.repeat(np.arange(len(pictures)), [len(p) for p in proposals])
         boxes = np.concatenate([np.zeros((0, 4), np.float32), *proposals]).astype(np.float32)
         owner, boxes, embeddings = self._likely(pictures, owner, boxes)
-        nearest = np.argsort(-(embeddings @ self.gallery.vectors.T), axis=1, kind="stable")[:, :TRIED]
+        nearest = self.gallery.nearest(embeddings, TRIED)
         fits = np.zeros(len(boxes), np.float32)
         rows = np.zeros(len(boxes), np.int64)
         laid = boxes.copy()

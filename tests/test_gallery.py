@@ -136,6 +136,17 @@ def test_words_alone_fit_all_weights_and_match_no_picture(tmp_path: Path) -> Non
     assert near.tolist() == [-1, -1, -1]
 
 
+@pytest.mark.parametrize(("count", "most"), [(200, 3), (200, 1), (3, 3), (2, 3), (0, 3)])
+def test_the_nearest_views_are_those_that_sorting_all_gives(count: int, most: int) -> None:
+    rng = np.random.default_rng(count + most)
+    vectors = rng.integers(-1, 2, (count, 4)).astype(np.float32)  # many of them alike: the first of those counts
+    exemplars = [Exemplar("Brand", "photo", "a.png", b"png", vectors)] if count else []
+    asked = rng.integers(-2, 3, (30, 4)).astype(np.float32)
+    rows = Gallery(exemplars).nearest(asked, most) if count else np.zeros((30, 0), np.int64)
+    expected = np.argsort(-(asked @ vectors.T), axis=1, kind="stable")[:, :most]
+    np.testing.assert_array_equal(rows, expected)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_match_is_the_nearest_view_of_each_brand(seed: int) -> None:
     rng = np.random.default_rng(seed)

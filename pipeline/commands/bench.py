@@ -1,6 +1,7 @@
 """`wayside bench`: frames a second of the whole pipeline, of decoding alone, and of a sliced detector, with medians.
 
-The three take turns, so that whatever else the machine does falls on all of them.
+They take turns, so that whatever else the machine does falls on all of them. Of logos (`bench_logos.py`) it tells, in
+place of the sliced detector, what the size of the gallery costs.
 """
 
 from __future__ import annotations
@@ -10,29 +11,39 @@ import json
 import sys
 import tempfile
 import time
-from dataclasses import asdict, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
 
 from tqdm import tqdm
 
+from detectors.detector import Detector
 from pipeline.commands.nano import SIDE, Nano, fastest_nano, slices
-from pipeline.config import Config, OutputSettings, StreamSettings
+from pipeline.config import Config, StreamSettings
 from pipeline.errors import ConfigError
 from pipeline.run import watch
+from pipeline.samples.match import MatchSample
 from pipeline.samples.road import RoadSample
 from streams.source import open_source
 from streams.writer import VideoWriter
 
+FULL_HD = (1920, 1080)
 _SLICED_FRAMES = 3
 """Frames that the sliced detector is given a round: it takes long, and the same for each."""
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("videos", nargs="*", type=Path, metavar="VIDEO", help="default: a generated 1080p drive")
+    parser.add_argument(
+        "videos", nargs="*", type=Path, metavar="VIDEO", help="default: a generated 1080p drive or match"
+    )
+    parser.add_argument("--task", default="signs", choices=["signs", "logos"], help="what to time (default: signs)")
+    parser.add_argument(
+        "--gallery", metavar="FILE", help="the enrolled brands, for --task logos and videos of your own"
+    )
     parser.add_argument("--rounds", type=int, default=5, help="rounds, of which the median counts (default: 5)")
-    parser.add_argument("--seconds", type=float, default=4.0, help="length of the generated drive (default: 4)")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of what is generated (default: 4)")
     parser.add_argument(
         "--streams", type=int, metavar="N", help="time N streams in one process against N processes instead"
     )
@@ -54,10 +65,19 @@ def run(args: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory() as scratch:
         if counts:
             return _many(args, Path(scratch))
+        quiet = args.quiet or not sys.stderr.isatty()
+        if args.task == "logos":
+            from pipeline.commands import bench_logos  # of which who watches drives needs nothing
+
+            for line in bench_logos.lines(args, Path(scratch), quiet=quiet):
+                print(json.dumps(line), flush=True)
+            return 0
+        if args.gallery is not None:
+            raise ConfigError("--gallery is for --task logos, not for signs")
         videos = list(args.videos) or [drive(Path(scratch) / "drive-1080p.mp4", args.seconds)]
-        nano, quiet = fastest_nano(), args.quiet or not sys.stderr.isatty()
+        nano = fastest_nano()
         for video in videos:
-            print(json.dumps(measured(video, nano, args.rounds, Path(scratch), quiet=quiet)))
+            print(json.dumps(measured(video, nano, args.rounds, Path(scratch), quiet=quiet)), flush=True)
     return 0
 
 
@@ -74,30 +94,56 @@ def _many(args: argparse.Namespace, scratch: Path) -> int:
     return 0
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """One run of the pipeline. stages: seconds of each, of all frames."""
+
+    fps: float
+    stages: Mapping[str, float]
+
+
 def measured(video: Path, nano: Nano, rounds: int, scratch: Path, *, quiet: bool) -> dict[str, object]:
     """Time decoding to RGB, the whole pipeline without overlay, and decoding with a sliced detector, in turn."""
-    decode, whole, sliced, stages = [], [], [], []
-    for k in tqdm(range(rounds + 1), desc=video.name, unit="round", disable=quiet):
+    decode, whole, sliced = [], [], []
+    for is_warm, folder in turns(video, rounds, scratch, quiet=quiet):
         frames, decode_seconds = decoded(video)
-        output = OutputSettings(folder=str(scratch / f"{video.stem}-{k}"))
-        record = watch(replace(Config(), stream=(StreamSettings(url=str(video)),), output=output), quiet=True)
+        run = watched(Config(), video, folder)
         sliced_seconds = sliced_frame(video, nano)
-        if k == 0:
-            continue  # files, caches and compiled shapes are warm from here on
-        decode.append(frames / decode_seconds)
-        whole.append(record.frames_per_second)
-        sliced.append(1 / (sliced_seconds + decode_seconds / frames))
-        path = Path(output.folder) / "run.json"
-        stages.append(json.loads(path.read_text(encoding="utf-8"))["stages"])
+        if is_warm:
+            decode.append(frames / decode_seconds)
+            whole.append(run)
+            sliced.append(1 / (sliced_seconds + decode_seconds / frames))
+    told = told_of(video, frames, decode, whole)
+    ratio = median(w.fps / s for w, s in zip(whole, sliced, strict=True))
+    return {**told, "sliced_nano_fps": round(median(sliced), 1), "pipeline_over_sliced_nano": round(ratio, 1)}
+
+
+def turns(video: Path, rounds: int, scratch: Path, *, quiet: bool) -> Iterator[tuple[bool, Path]]:
+    """Yield for each round whether it counts, and a folder; the first does not: it warms files, caches and shapes."""
+    for k in tqdm(range(rounds + 1), desc=video.name, unit="round", disable=quiet):
+        yield k > 0, scratch / f"{video.stem}-{k}"
+
+
+def watched(config: Config, video: Path, folder: Path, detector: Detector | None = None) -> Watched:
+    """Watch a video, without overlay."""
+    output = replace(config.output, folder=str(folder))
+    record = watch(
+        replace(config, stream=(StreamSettings(url=str(video)),), output=output), quiet=True, detector=detector
+    )
+    return Watched(record.frames_per_second, record.metrics.stages.seconds())
+
+
+def told_of(video: Path, frames: int, decode: Sequence[float], whole: Sequence[Watched]) -> dict[str, object]:
+    """Return what is told of every task: medians over rounds. decode: frames a second; frames: of the video."""
+    stages = {name: median(run.stages[name] for run in whole) / frames * 1e3 for name in whole[0].stages}
+    ratio = median(run.fps / alone for run, alone in zip(whole, decode, strict=True))
     return {
         "video": video.name,
         "decode_fps": round(median(decode), 1),
-        "pipeline_fps": round(median(whole), 1),
-        "sliced_nano_fps": round(median(sliced), 1),
-        "pipeline_over_decode": round(median(w / d for w, d in zip(whole, decode, strict=True)), 3),
-        "pipeline_over_sliced_nano": round(median(w / s for w, s in zip(whole, sliced, strict=True)), 1),
-        "stage_ms_a_frame": {name: round(median(s[name] for s in stages) / frames * 1e3, 2) for name in stages[0]},
-        "rounds": rounds,
+        "pipeline_fps": round(median(run.fps for run in whole), 1),
+        "pipeline_over_decode": round(ratio, 3),
+        "stage_ms_a_frame": {name: round(ms, 2) for name, ms in stages.items()},
+        "rounds": len(whole),
     }
 
 
@@ -127,8 +173,13 @@ def sliced_frame(video: Path, nano: Nano) -> float:
 
 def drive(path: Path, seconds: float) -> Path:
     """Write a generated 1080p drive."""
-    size_wh = 1920, 1080
-    with VideoWriter(path, size_wh, time_base=Fraction(1, 30)) as writer:
-        for rgb, truth in RoadSample(3, seconds=seconds, size_wh=size_wh):
-            writer.write(rgb, pts=truth.index, duration=1)
+    return written(path, RoadSample(3, seconds=seconds, size_wh=FULL_HD))
+
+
+def written(path: Path, sample: RoadSample | MatchSample) -> Path:
+    """Write a generated video."""
+    rate = Fraction(sample.fps).limit_denominator(1001)
+    with VideoWriter(path, FULL_HD, time_base=1 / rate) as writer:
+        for index, (rgb, _) in enumerate(sample):
+            writer.write(rgb, pts=index, duration=1)
     return path
