@@ -18,6 +18,7 @@ from PIL import Image as Pillow
 
 from pipeline.__main__ import main
 from pipeline.brands.chain import FILE
+from pipeline.brands.charts import positions
 from pipeline.brands.report import Brand, write_report
 from pipeline.errors import ConfigError
 from streams.av_source import AvSource
@@ -205,6 +206,12 @@ def test_an_account_that_does_not_verify_is_not_shown_as_if_it_did(folder: Path)
     page = Page(write_report(folder)[0])
     assert "The account is not as it was written" in page.text
     assert "which do not verify" in page.text
+
+
+def test_sizes_can_be_read_in_cells_of_any_share() -> None:
+    drawn = positions([("Brand", [1.0, 0.2, *[0.0] * 7], [0.0123, 0.0456, *[None] * 7])])
+    fills = {told: fill for fill, told in re.findall(r"<text[^>]*fill: var\(--(\w+)\)[^>]*>(\d\.\d+) %", drawn)}
+    assert fills == {"1.23": "ink", "4.56": "muted"}, "grey on the full accent cannot be read"
 
 
 def test_errors_are_one_clear_line(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -151,12 +151,12 @@ def positions(maps: Sequence[tuple[str, Sequence[float], Sequence[float | None]]
             for cell, (share, mean) in enumerate(zip(shares, means, strict=True)):
                 row, column = divmod(cell, 3)
                 corner = (column, 2 - row)
-                axes.add_patch(_box(corner, alpha=0.85 * share))
+                axes.add_patch(_box(corner, alpha=0.7 * share))
                 told = "–" if not share else f"{100 * share:.0f} %" if share >= 0.005 else "< 1 %"
                 axes.text(column + 0.5, 2.58 - row, told, ha="center", va="center", fontsize=9)
                 if mean is not None:
-                    told = f"{100 * mean:.2f} %"
-                    axes.text(column + 0.5, 2.26 - row, told, ha="center", va="center", fontsize=6.5, color=_MUTED)
+                    told, tone = f"{100 * mean:.2f} %", _MUTED if share < 0.35 else _INK  # grey on blue cannot be read
+                    axes.text(column + 0.5, 2.26 - row, told, ha="center", va="center", fontsize=7, color=tone)
             axes.set_xlim(0, 3)
             axes.set_ylim(0, 3)
             axes.set_xticks([])
