@@ -10,6 +10,7 @@ from pipeline.batching import batch
 from pipeline.config import Config
 from pipeline.events import EVENTS
 from pipeline.interrupts import Interrupts
+from pipeline.memory import Tidy
 from pipeline.metrics import Metrics
 from pipeline.overload import Overload
 from pipeline.prefetch import Prefetch
@@ -75,6 +76,7 @@ def watch(
             status.run(sinks.failures)
             interrupts.call(status.stop, frames.stop)
             interrupts.call_at_hangup(reloader.ask)
+            tidy = Tidy()
             batches = batch(frames, config.batch, overload=overload)
             found = detect(
                 batches,
@@ -95,6 +97,7 @@ def watch(
             for item in events(tracked, roster.watchers, metrics=metrics, overload=overload):
                 sinks.write(item)
                 status.beat()
+                tidy.tick()
                 if isinstance(item, Tracked):
                     progress.advance()
                 elif isinstance(item, EVENTS):

@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
 
-from pipeline.samples.transport import PACKET, Endless, encoded
+from streams.transport import PACKET, Endless, encoded
 from tests.feeds import free_port
 from tests.live_child import Child, Samples
 from tests.media import picture

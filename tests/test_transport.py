@@ -6,7 +6,7 @@ from itertools import pairwise
 import av
 import pytest
 
-from pipeline.samples.transport import Endless, encoded
+from streams.transport import Endless, encoded
 from tests.media import number_of, picture
 
 FPS, COUNT, SIZE_WH = 15, 20, (160, 120)

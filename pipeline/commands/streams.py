@@ -25,7 +25,7 @@ from pathlib import Path
 from pipeline.config import Config, OutputSettings, StreamSettings
 from pipeline.metrics import Metrics
 from pipeline.samples.road import RoadSample
-from pipeline.samples.transport import PACKET, Endless, encoded
+from streams.transport import PACKET, Endless, encoded
 
 SIZE_WH, FPS = (640, 360), 15
 _DATAGRAM = 7 * PACKET
