@@ -43,10 +43,16 @@ LEAST_SEEN = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Closeness:
-    """How well a likeness fits, by correlation, -1 to 1. whole: all of it; parts: the worst fifth of its pieces."""
+    """How well a likeness fits, by correlation, -1 to 1. whole: all of it; parts: the worst fifth of its pieces.
+
+    is_drawn: it was compared with artwork alone; photographs are blurred and seen from aside themselves, and what does
+    not fit such a one may be the brand all the same
+    """
 
     whole: float
     parts: float
+
+    is_drawn: bool = True
 
     @property
     def evidence(self) -> float:
@@ -57,9 +63,11 @@ class Closeness:
         """
         if self.parts >= 0.74:
             return min(3.0, 20 * (self.parts - 0.74))
+        if not self.is_drawn:
+            return 0.0
         is_whole = min(1.0, max(0.0, (self.whole - 0.78) / 0.06))
         is_other = min(1.0, (0.76 - self.parts) / 0.06)
-        return -5.0 * is_whole * is_other - 3.5 * (1 - is_whole) * min(1.0, max(0.0, (0.45 - self.parts) / 0.45))
+        return -5.0 * is_whole * is_other - 2.5 * (1 - is_whole) * min(1.0, max(0.0, (0.45 - self.parts) / 0.45))
 
 
 class Likenesses:
@@ -76,6 +84,11 @@ class Likenesses:
             mine = [look for e in self._gallery.exemplars if e.brand == name for look in _looks(e.likeness)]
             self._drawn[brand] = tuple(mine)
         return self._drawn[brand]
+
+    def is_drawn(self, brand: int) -> bool:
+        """True where all that a brand is known by is artwork."""
+        name = self._gallery.brands[brand]
+        return all(e.kind == "artwork" for e in self._gallery.exemplars if e.brand == name)
 
 
 def closeness(seen: Image, box: tuple[float, float, float, float], looks: Sequence[Floats]) -> Closeness | None:

@@ -92,11 +92,20 @@ def test_colours_do_not_count() -> None:
         (0.88, 0.76, 0.1, 0.6, "hardly"),
         (0.90, 0.65, -5, -5, "a look-alike"),
         (0.60, 0.50, 0, 0, "laid badly: that says nothing"),
-        (0.50, 0.00, -3.5, -3.5, "something quite different"),
+        (0.50, 0.00, -2.5, -2.5, "something quite different"),
     ],
 )
 def test_what_a_fit_is_worth(whole: float, parts: float, low: float, high: float, remark: str) -> None:
     assert low - 1e-6 <= Closeness(whole, parts).evidence <= high + 1e-6, remark
+
+
+def test_a_photograph_that_does_not_fit_says_nothing() -> None:
+    assert Closeness(0.90, 0.65, is_drawn=False).evidence == 0
+    assert Closeness(0.97, 0.93, is_drawn=False).evidence == 3
+    looks = likenesses(bolt)
+    assert looks.is_drawn(0)
+    photo = Exemplar("Zentro", "photo", "a.png", b"", np.ones((1, 4), np.float32) / 2)
+    assert not Likenesses(Gallery([photo])).is_drawn(0)
 
 
 def test_there_is_nothing_to_compare_without_pictures_or_in_a_speck() -> None:
@@ -110,7 +119,7 @@ def test_a_blank_place_and_a_place_at_the_edge_are_nothing() -> None:
     looks = likenesses(bolt).of(0)
     blank = closeness(np.full((60, 60, 3), 200, np.uint8), (12, 12, 48, 48), looks)
     assert blank is not None
-    assert blank.evidence < -2
+    assert blank.evidence < -1.5
     cut = closeness(board(bolt, 40)[40:80, 60:100], (0, 0, 40, 40), looks)
     assert cut is not None
     assert cut.evidence > 1, "it fills the picture to its edges"

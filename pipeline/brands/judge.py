@@ -99,6 +99,7 @@ class Judge:
         fit = closeness(patch, (x1 - left, y1 - top, x2 - left, y2 - top), looks)
         case.close.done(track, frame.pts_seconds)
         if fit is not None:
+            fit = replace(fit, is_drawn=self._likenesses.is_drawn(track.class_id))
             case.fits = [*case.fits, (track.class_id, fit)][-LOOKS_REMEMBERED:]
 
     def _read(self, frame: Frame, track: Track) -> None:
