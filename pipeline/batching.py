@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.overload import Overload
-from pipeline.prefetch import Given
+from pipeline.prefetch import Given, Gone
 from streams.frame import Frame
 
 
@@ -58,7 +58,8 @@ def batch(
         size = settings.size
         if overload is not None and frames.is_live:
             size = min(size, overload.most_frames())
-        while count < size:
+        # What a stream's end brings is not to wait for others: somebody may wait for that, to begin another one.
+        while count < size and not isinstance(filled[-1], Gone):
             given = frames.take(None if deadline is None else deadline - time.monotonic())
             if given is None:
                 break

@@ -41,6 +41,7 @@ class LiveWorld:
         self.closed_by: list[str] = []
         self._steps, self._ends, self._is_stuck = steps, ends, is_stuck
         self._never = threading.Event()
+        self.is_done = False
 
     def items(self) -> Iterator[Frame | Gap]:
         for step in self._steps:
@@ -56,6 +57,7 @@ class LiveWorld:
                 self.closed.wait(step)
             else:
                 step()
+        self.is_done = True
         if self._is_stuck:
             self._never.wait()
         if not self._ends:

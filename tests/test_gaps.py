@@ -1,5 +1,6 @@
 """Gaps of live streams, from the source to the events: nothing bridges them, and they are never silent."""
 
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -213,3 +214,20 @@ def test_the_end_does_not_wait_for_frames_of_live_streams_but_for_their_gaps() -
         assert shape(list(prefetch)) == "()"
     assert metrics.frames.snapshot()["road"].dropped == {"shutdown": 70}
     assert source.closed_by[0] == "close streams", "another thread than the one that reads it"
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_the_end_of_the_only_stream_is_told_while_another_is_awaited(count: int) -> None:
+    source = LiveWorld("a", frames("a", [], (0, 0.04 * count)))
+    with Prefetch([source], ALL, metrics=Metrics()) as prefetch:
+        assert settled(lambda: source.is_done)
+        prefetch.hold()
+        prefetch.remove("a")
+        batches = batch(prefetch, BatchSettings(size=8))
+        told: list[list[Given]] = []
+        thread = threading.Thread(target=lambda: told.append(next(batches)), daemon=True)
+        thread.start()
+        thread.join(5)
+        assert told, "it waits for frames that nobody will send before it is told"
+        assert [type(item) for item in told[0]] == [Frame] * count + [Gone]
+        prefetch.release()
