@@ -30,7 +30,8 @@ STREAMS, FPS, SIZE_WH = 16, 10, (160, 120)
 ON_SECONDS, OFF_SECONDS = (4.0, 14.0), (1.0, 9.0)  # a stall is one from 3 s on: about a reconnect a second
 WARM_SHARE = 0.3  # of the time, in which caches fill
 MEMORY_MB_A_MINUTE = 2.0
-SHORT_MB = 20.0  # of a short run: what allocators and caches may still take up within it
+SHORT_MB = 60.0  # of a short run: FFmpeg's buffers of 5 MB a UDP stream fill, and it gives memory back twice a minute
+FLOOR_SECONDS = 35  # memory is what is left when it was given back: the least within so long
 
 
 @dataclass(slots=True)
@@ -61,7 +62,7 @@ class Verdict:
         ]
         last = self.samples[-1]
         share = last.in_time / max(1.0, last.dealt_with)
-        told = [f"memory {slope([(s.seconds / 60, s.memory_mb) for s in settled(self.samples)]):+.2f} MB a minute"]
+        told = [f"memory {growth(self.samples):+.2f} MB a minute, where it is the least"]
         told.append(f"{share:.2%} of {last.dealt_with:.0f} frames within a second")
         return "\n".join([head, *rows, *told, *(f"FAILED: {problem}" for problem in self.problems)])
 
@@ -166,10 +167,10 @@ def judged(samples: Sequence[Sample], minutes: float) -> list[str]:
     if len(after) < 8:
         return ["too short to be judged"]
     problems = []
-    growth = slope([(s.seconds / 60, s.memory_mb) for s in after])
+    grown = growth(samples)
     limit = MEMORY_MB_A_MINUTE + SHORT_MB / minutes
-    if growth > limit:
-        problems.append(f"memory grows by {growth:.1f} MB a minute, and {limit:.1f} are the most")
+    if grown > limit:
+        problems.append(f"memory grows by {grown:.1f} MB a minute, and {limit:.1f} are the most")
     quarter = len(after) // 4
     for name, spare in (("descriptors", 8.0), ("threads", 8.0), ("lag_seconds", 0.5)):
         first, last = (median(getattr(s, name) for s in part) for part in (after[:quarter], after[-quarter:]))
@@ -182,6 +183,14 @@ def judged(samples: Sequence[Sample], minutes: float) -> list[str]:
 
 def settled(samples: Sequence[Sample]) -> Sequence[Sample]:
     return samples[round(WARM_SHARE * len(samples)) :]
+
+
+def growth(samples: Sequence[Sample]) -> float:
+    """Return by how many MB a minute the memory grows that is left when what is free was given back."""
+    after = settled(samples)
+    wide = min(FLOOR_SECONDS, len(after) // 3)  # a sample is a second
+    floors = [min(s.memory_mb for s in after[at : at + wide]) for at in range(len(after) - wide)]
+    return slope([(after[at].seconds / 60, floor) for at, floor in enumerate(floors)])
 
 
 def slope(points: Sequence[tuple[float, float]]) -> float:

@@ -15,7 +15,8 @@ STEADY = [Sample(float(s), 300.0 + s % 3, 80, 70, 0.1, 14, s, 100.0 * s, 100.0 *
     ("change", "said"),
     [
         (lambda s: {}, None),
-        (lambda s: {"memory_mb": 300 + s.seconds / 60 * 30}, "memory grows by 30"),
+        (lambda s: {"memory_mb": 300 + s.seconds / 60 * 60}, "memory grows by 60"),
+        (lambda s: {"memory_mb": 300 + s.seconds % 30}, None),
         (lambda s: {"memory_mb": 300 + min(s.seconds, 20) * 10}, None),
         (lambda s: {"memory_mb": 900.0 if s.seconds == 100 else 300.0}, None),
         (lambda s: {"descriptors": 80 + int(s.seconds / 2)}, "descriptors grow"),
@@ -23,7 +24,17 @@ STEADY = [Sample(float(s), 300.0 + s % 3, 80, 70, 0.1, 14, s, 100.0 * s, 100.0 *
         (lambda s: {"lag_seconds": s.seconds / 60}, "lag_seconds grow"),
         (lambda s: {"dealt_with": 0.0}, "no frame"),
     ],
-    ids=["steady", "memory", "caches that fill first", "an outlier", "descriptors", "threads", "lag", "nothing"],
+    ids=[
+        "steady",
+        "memory",
+        "given back twice a minute",
+        "caches that fill first",
+        "an outlier",
+        "descriptors",
+        "threads",
+        "lag",
+        "nothing",
+    ],
 )
 def test_what_grows_is_told(change: object, said: str | None) -> None:
     problems = judged([replace(s, **change(s)) for s in STEADY], 2.0)  # type: ignore[operator]
