@@ -35,15 +35,8 @@ class TorchNet(nn.Module):
         """images: float (N, 3, H, W) in [-1, 1] -> float (N, C), or (N, C, h, w) of a dense network."""
         outputs: list[Tensor] = []
         x = images
-        for i, layer in enumerate(self.architecture.layers):
-            x = self.norms[i](self.convs[i](x))
-            if layer.add is not None:
-                x = x + outputs[layer.add]
-            if layer.relu:
-                x = torch.relu(x)
-            if i == self.architecture.pool_after:
-                x = x.mean(dim=(2, 3), keepdim=True)
-            outputs.append(x)
+        for i in range(len(self.architecture.layers)):
+            x = self.finish(i, self.norms[i](self.convs[i](x)), outputs)
         return x if self.architecture.pool_after is None else x.flatten(1)
 
     @torch.no_grad()
@@ -72,6 +65,44 @@ class TorchNet(nn.Module):
             conv.weight.copy_(torch.from_numpy(weights[f"{i}.weight"]))
             conv.bias.copy_(torch.from_numpy(weights[f"{i}.bias"]))
         return self.eval()
+
+    @torch.no_grad()
+    def unfold(self, weights: Weights, images: Tensor) -> TorchNet:
+        """Take folded weights (the module must be made with normalised=True), each norm such that it changes nothing.
+
+        images: float (N, 3, H, W), some hundreds, of which each norm gets its mean and spread
+        """
+        outputs: list[Tensor] = []
+        x = images
+        for i, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            assert isinstance(conv, nn.Conv2d)
+            conv.weight.copy_(torch.from_numpy(weights[f"{i}.weight"]))
+            bias = torch.from_numpy(weights[f"{i}.bias"])
+            if conv.bias is not None:
+                conv.bias.copy_(bias)
+            x = conv(x)
+            if isinstance(norm, nn.BatchNorm2d):
+                assert norm.running_mean is not None
+                assert norm.running_var is not None
+                norm.running_mean.copy_(x.mean(dim=(0, 2, 3)))
+                norm.running_var.copy_(x.var(dim=(0, 2, 3), unbiased=False))
+                norm.weight.copy_(torch.sqrt(norm.running_var + norm.eps))
+                norm.bias.copy_(norm.running_mean + bias)
+                x = x + bias[None, :, None, None]
+            x = self.finish(i, x, outputs)
+        return self
+
+    def finish(self, i: int, x: Tensor, outputs: list[Tensor]) -> Tensor:
+        """What follows the convolution of layer i: the sum, the ReLU, the average; kept in `outputs`."""
+        layer = self.architecture.layers[i]
+        if layer.add is not None:
+            x = x + outputs[layer.add]
+        if layer.relu:
+            x = torch.relu(x)
+        if i == self.architecture.pool_after:
+            x = x.mean(dim=(2, 3), keepdim=True)
+        outputs.append(x)
+        return x
 
 
 def as_input(images: np.ndarray) -> Tensor:

@@ -89,6 +89,18 @@ def test_folding_keeps_what_was_trained() -> None:
     np.testing.assert_allclose(OpenVinoEngine(NAME, net.folded(), "f32")(images), wanted, atol=1e-4)
 
 
+def test_folded_weights_can_be_trained_on() -> None:
+    torch = pytest.importorskip("torch", reason="torch comes with the train extra")
+    from detectors.torch_net import TorchNet, as_input
+
+    folded, images = random_weights(NAME, 6), as_input(random_images(16, 32, 32, 8))
+    net = TorchNet(NAME, normalised=True).unfold(folded, images)
+    with torch.inference_mode():
+        wanted = TorchNet(NAME, normalised=False).load_folded(folded)(images).numpy()
+        for mode in (net.eval(), net.train()):  # in training the norms take what they see: the same images here
+            np.testing.assert_allclose(mode(images).numpy(), wanted, atol=1e-3 * float(np.ptp(wanted)))
+
+
 def test_a_dense_network_sees_just_its_window() -> None:
     with pytest.raises(ModelError, match="must see just its window: 24 px, not 32"):
         Architecture(SCAN.layers, window=32)

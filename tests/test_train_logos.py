@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import zipfile
 from pathlib import Path
@@ -16,11 +17,29 @@ import torch
 
 from detectors.detections import Detections
 from detectors.errors import DataError
+from detectors.nets import Architecture, Conv
+from detectors.rendering import Likeness, views
+from detectors.torch_net import TorchNet
 from detectors.training.brands import HELD_BRANDS
 from detectors.training.data import Photo
 from detectors.training.evaluate_logos import NONE, Query, answer, ask, exemplars, read_queries, recall_of_rendered
+from detectors.training.fit import Schedule, train
 from detectors.training.icons import HELD, Artwork, Camera, Looks, held_icons, iconify
-from detectors.training.logos import CALIBRATION, Contrast, Logos, Mix, Pairs, astray, gathered, logistic, shot
+from detectors.training.logos import (
+    CALIBRATION,
+    DIMENSIONS,
+    EMBEDDER,
+    Contrast,
+    Directions,
+    Logos,
+    Mix,
+    Views,
+    astray,
+    gathered,
+    logistic,
+    middles,
+    shot,
+)
 from pipeline.__main__ import main
 
 RED = (220, 20, 20)
@@ -87,22 +106,48 @@ def test_nothing_that_is_kept_apart_is_learned() -> None:
     assert [len(s) for s in logos.shots] == [1, 0, 0, 0]
 
 
-def test_batches_are_pairs_and_repeat() -> None:
+def test_batches_are_threes_and_repeat() -> None:
     logos = Logos()
     logos.add("a", [disc()])
     logos.add("b", [disc(hole=40)], [shot(photos()[0].image, (20, 20, 60, 50))])
     made = [
-        Pairs(logos, Camera(photos(), []), Mix(0.3, 0.3), side=16, batch=64, seed=2).make(np.random.default_rng(2))
+        Views(logos, photos(), Mix(0.3, 0.3), side=16, batch=66, seed=2).make(np.random.default_rng(2))
         for _ in range(2)
     ]
     for one, other in zip(*made, strict=True):
         np.testing.assert_array_equal(one, other)
     images, classes, _ = made[0]
-    assert images.shape == (64, 16, 16, 3)
-    np.testing.assert_array_equal(classes[::2], classes[1::2])
-    nothing = classes[::2][classes[::2] >= len(logos)]
-    assert len(nothing) > 4
+    assert images.shape == (66, 16, 16, 3)
+    np.testing.assert_array_equal(classes[::3], classes[1::3])
+    np.testing.assert_array_equal(classes[::3], classes[2::3])
+    nothing = classes[::3][classes[::3] >= len(logos)]
+    assert len(nothing) > 2
     assert len(set(nothing)) == len(nothing), "each place that is no logo is a class of its own"
+
+
+def test_a_drawing_is_shown_as_a_gallery_holds_it_beside_what_a_camera_sees() -> None:
+    logos = Logos()
+    logos.add("a", [disc()])
+    batches = Views(logos, photos(), Mix(0, 0), side=16, batch=33, seed=2)
+    images, _, _ = batches.make(np.random.default_rng(2))
+    enrolled = views(Likeness("artwork", "a", disc().rgba), 16)
+    for first, plain in zip(images[::3], images[1::3], strict=True):
+        assert any(np.array_equal(first, one) for one in enrolled)
+        assert not any(np.array_equal(plain, one) for one in enrolled)
+
+
+def test_refining_begins_where_the_network_sees_each_class() -> None:
+    logos = Logos()
+    logos.add("drawn", [disc()])
+    logos.add("photographed", [], [shot(photos()[0].image, (20, 20, 60, 50))])
+    batches = Views(logos, photos(), Mix(), side=EMBEDDER.window, batch=3, seed=2)
+    folded = TorchNet(EMBEDDER, normalised=False).folded()
+    found = middles(batches, folded)
+    seen = torch.from_numpy(batches.kept(0)).permute(0, 3, 1, 2) / 127.5 - 1
+    with torch.inference_mode():
+        expected = torch.nn.functional.normalize(TorchNet(EMBEDDER, normalised=False).load_folded(folded)(seen))
+    assert found.shape == (2, DIMENSIONS)
+    torch.testing.assert_close(found[0], expected.mean(dim=0), atol=1e-3, rtol=0)
 
 
 def test_the_loss_wants_views_of_one_logo_together() -> None:
@@ -119,6 +164,28 @@ def test_the_memory_adds_what_was_seen_before() -> None:
     assert contrast(views, classes, classes) == pytest.approx(0, abs=1e-4), "nothing to confuse it with"
     contrast.alone = 0.0
     assert contrast(views, classes + 1, classes) > 0.5, "another class was remembered just there"
+
+
+def test_a_direction_a_class_is_what_its_views_must_lie_near() -> None:
+    directions = Directions(torch.eye(3), pairs=0.0).requires_grad_(requires_grad=False)
+    views, classes = torch.eye(3)[[0, 0, 1, 1]], torch.tensor([0, 0, 1, 1])
+    assert directions(views, classes, classes) < 0.01
+    assert directions(views, classes[[2, 3, 0, 1]], classes) > 5
+    nothing = torch.cat([views, torch.eye(3)[[2, 2]]])
+    with_places = directions(nothing, torch.tensor([0, 0, 1, 1, 7, 7]), classes)
+    assert with_places == pytest.approx(float(directions(views, classes, classes))), "places have no direction"
+
+
+def test_training_turns_the_directions_too() -> None:
+    """Two classes whose directions begin between them: what is learned parts them, and the loss with them."""
+    architecture = Architecture((Conv(3, 4, 4, 4), Conv(4, 4, 4, relu=False)), 16, pool_after=1)
+    dark, light = np.zeros((2, 16, 16, 3), np.uint8), np.full((2, 16, 16, 3), 255, np.uint8)
+    batch = torch.from_numpy(np.concatenate([dark, light])), torch.tensor([0, 0, 1, 1]), torch.zeros(4, 4)
+    loss = Directions(torch.ones(2, 4), pairs=0.0)
+    torch.manual_seed(0)
+    train(architecture, itertools.repeat(batch), loss, Schedule(60, 1e-2), device="cpu", seed=0)
+    near = torch.nn.functional.normalize(loss.directions.detach())
+    assert float(near[0] @ near[1]) < 0.5
 
 
 def test_the_logistic_gives_even_odds_in_between() -> None:

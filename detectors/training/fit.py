@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -62,6 +63,10 @@ class Schedule:
     decay: float = 0.02
 
 
+PACE = 5.0
+"""How many times the network's rate a loss that learns does: a row of it is in few batches."""
+
+
 class Average:
     """A slow copy of a network: an exponential moving average of its weights, which generalises better."""
 
@@ -91,14 +96,21 @@ def train(
 ) -> TorchNet:
     """Train a network and return it with averaged weights, batch normalisation still unfolded.
 
-    batches: images uint8 (N, H, W, 3), classes, box codes; loss_of: (output, classes, codes) -> scalar
+    batches: images uint8 (N, H, W, 3), classes, box codes; loss_of: (output, classes, codes) -> scalar; what it learns
+    itself, where it is a module, is learned PACE times as fast
     """
     torch.manual_seed(seed)
     net = start or TorchNet(architecture, normalised=True)
     net = net.to(device).to(memory_format=torch.channels_last).train()
     matrices = [p for p in net.parameters() if p.ndim > 1]
     vectors = [p for p in net.parameters() if p.ndim <= 1]
-    groups = [{"params": matrices, "weight_decay": schedule.decay}, {"params": vectors, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [
+        {"params": matrices, "weight_decay": schedule.decay},
+        {"params": vectors, "weight_decay": 0.0},
+    ]
+    if isinstance(loss_of, nn.Module):
+        told = list(loss_of.to(device).parameters())
+        groups.append({"params": told, "weight_decay": 0.0, "lr": PACE * schedule.rate})
     optimizer = torch.optim.AdamW(groups, lr=schedule.rate)
     warm = max(1, schedule.steps // 10)
     plan = torch.optim.lr_scheduler.LambdaLR(
