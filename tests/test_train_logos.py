@@ -15,13 +15,14 @@ pytest.importorskip("torch", reason="torch comes with the train extra")
 
 import torch
 
+from detectors import weights
 from detectors.detections import Detections
 from detectors.errors import DataError
 from detectors.nets import Architecture, Conv
 from detectors.rendering import Likeness, views
 from detectors.torch_net import TorchNet
 from detectors.training.brands import HELD_BRANDS
-from detectors.training.data import Photo
+from detectors.training.data import Photo, logo_photos
 from detectors.training.evaluate_logos import NONE, Query, answer, ask, exemplars, read_queries, recall_of_rendered
 from detectors.training.fit import Schedule, train
 from detectors.training.icons import HELD, Artwork, Camera, Looks, held_icons, iconify
@@ -29,6 +30,7 @@ from detectors.training.logos import (
     CALIBRATION,
     DIMENSIONS,
     EMBEDDER,
+    FALSE_SHARE,
     Contrast,
     Directions,
     Logos,
@@ -37,6 +39,7 @@ from detectors.training.logos import (
     astray,
     gathered,
     logistic,
+    measure_whole,
     middles,
     shot,
 )
@@ -143,7 +146,7 @@ def test_refining_begins_where_the_network_sees_each_class() -> None:
     batches = Views(logos, photos(), Mix(), side=EMBEDDER.window, batch=3, seed=2)
     folded = TorchNet(EMBEDDER, normalised=False).folded()
     found = middles(batches, folded)
-    seen = torch.from_numpy(batches.kept(0)).permute(0, 3, 1, 2) / 127.5 - 1
+    seen = torch.from_numpy(np.stack(batches.kept(0))).permute(0, 3, 1, 2) / 127.5 - 1
     with torch.inference_mode():
         expected = torch.nn.functional.normalize(TorchNet(EMBEDDER, normalised=False).load_folded(folded)(seen))
     assert found.shape == (2, DIMENSIONS)
@@ -195,6 +198,24 @@ def test_the_logistic_gives_even_odds_in_between() -> None:
     scale, offset = logistic(values, is_right, np.array([len(values) - 1]))
     assert scale > 10
     assert -offset / scale == pytest.approx(0.4, abs=0.04)
+
+
+def test_the_threshold_is_measured_through_the_detector_on_photographs_that_are_not_enrolled(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    rows, archive = ["file,x1,y1,x2,y2,brand"], tmp_path / "logos.zip"
+    with zipfile.ZipFile(archive, "w") as out:
+        for k, brand in enumerate(CALIBRATION):
+            for i in range(7):
+                image = rng.integers(90, 130, (90, 120, 3), dtype=np.uint8)
+                cv2.putText(image, "QXH"[k] * 2, (30, 60), cv2.FONT_HERSHEY_DUPLEX, 1.2, (250, 250, 250), 3)
+                out.writestr(f"{brand}{i}.png", cv2.imencode(".png", image)[1].tobytes())
+                rows.append(f"{brand}{i}.png,28,32,80,64,{brand}")
+        out.writestr("train_boxes.csv", "\n".join(rows))
+    threshold, scores = measure_whole(weights.SHIPPED, archive, logo_photos(archive), photos(), device="cpu")
+    assert scores["calibration_photographs"] == 6, "five of each brand are enrolled, two asked for"
+    assert scores["false_share_of_photographs"] == FALSE_SHARE
+    assert 0 <= threshold < 1
+    assert 0 <= scores["calibration_right_at_threshold"] <= 1
 
 
 def test_a_box_goes_astray_a_little() -> None:

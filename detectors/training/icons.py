@@ -187,6 +187,9 @@ class Camera:
                 picture, beside.rgba, other, place, matrix if beside.ink == artwork.ink else inks(beside, free, rng)[0]
             )
         paste(picture, artwork.rgba, corners, place, matrix)
+        if not looks.plain and rng.random() < 0.3:  # gloss, weave, shadows: a little of a photograph lies over it
+            over = self.board(size_wh, rng)
+            picture = picture + np.float32(rng.uniform(0.1, 0.45)) * (over - over.mean(axis=(0, 1)))
         if rng.random() < looks.rare:
             picture = cloth(picture, rng)
         if rng.random() < 0.6 * looks.rare:
