@@ -508,13 +508,15 @@ def _pipeline_connector(url: str, *, name: str, settings: LiveSettings) -> Calla
 
     def parse() -> Any:
         gst = library().gst
+        pipeline, words = None, ""
         try:
             pipeline = gst.parse_launch(text)
         except library().glib.Error as error:
             words = str(error.message)
+        if words:  # raised out here, since an error keeps the one that it is raised beside, secrets and all
             for secret in secrets:
                 words = words.replace(secret, "***")
-            raise OpenError(f"{shown}: {_redacted(words)}", reason="limit") from None
+            raise OpenError(f"{shown}: {_redacted(words)}", reason="limit")
         sink = pipeline.get_by_name("sink") if isinstance(pipeline, gst.Bin) else None
         if sink is None or sink.get_factory().get_name() != "appsink":
             raise OpenError(f"{shown}: the pipeline must end in: appsink name=sink", reason="limit")
@@ -623,4 +625,6 @@ def _long_enough(*secrets: str | None) -> tuple[str, ...]:
 
 
 def _redacted(text: str) -> str:
-    return " ".join(re.sub(r"[a-z][a-z0-9+.-]*://\S+", lambda match: redact(match[0]), text).split())
+    """Return GStreamer's words on one line, without secrets: it quotes addresses, of which some lack their scheme."""
+    words = re.sub(r"[a-z][a-z0-9+.-]*://\S+", lambda match: redact(match[0]), text)
+    return " ".join(re.sub(r"//\S*@", "//***@", words).split())

@@ -67,6 +67,7 @@ ASIDE = {
 
 QUIET = {
     "Alerts": "none fires, as no rules are loaded",
+    "Bad streams C": "a stream that gives no frames has no rate",
     "Bad streams G": "nothing was dropped",
     "Cuts": "there was none",
     "Dropped, by reason": "nothing was dropped",

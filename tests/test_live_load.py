@@ -27,7 +27,7 @@ from streams.frame import Frame
 from streams.source import Source
 from tests.live_worlds import LiveWorld, Step, frames
 from tests.test_prefetch import Source as Film
-from tests.worlds import FPS, Sign, SquareDetector
+from tests.worlds import FPS, Boxes, Expected, Sign, SquareDetector
 
 SIGN = Sign(2, z=45)
 
@@ -45,9 +45,11 @@ class SlowDetector(SquareDetector):
         time.sleep(self._scan_seconds * len(pictures) * shrink**2)
         return super().scan(pictures, shrink=shrink)
 
-    def verify(self, pictures: Sequence[Picture], proposals: Sequence[NDArray[np.float32]]) -> list[Detections]:
+    def verify(
+        self, pictures: Sequence[Picture], proposals: Sequence[Boxes], expected: Expected = None
+    ) -> list[Detections]:
         time.sleep(self._verify_seconds * len(pictures))
-        return super().verify(pictures, proposals)
+        return super().verify(pictures, proposals, expected)
 
 
 def camera(name: str, seconds: float, *, fps: float = 15.0, signs: Sequence[Sign] = ()) -> LiveWorld:
