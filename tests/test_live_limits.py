@@ -90,7 +90,8 @@ def test_two_hundred_streams_that_die_together_come_back_spread() -> None:
     assert max(each) < 25
     late = sorted((at - began_at) for at in attempts if 1.5 < at - began_at < 3.5)
     bins = np.histogram(late, bins=20, range=(1.5, 3.5))[0]
-    assert bins.max() < 2.5 * bins.mean(), "no crowd at any moment"
+    # Streams that tried as one would leave most moments empty; a machine that stands still for one leaves that one.
+    assert (bins > 0.4 * bins.mean()).mean() >= 0.8, "spread over nearly all moments"
     assert len(late) / 2 < 200 * 3, "attempts a second of all together"
 
 
