@@ -45,8 +45,6 @@ TRIED = 3
 """Likenesses laid over a place."""
 FIT_WEIGHT, USUAL_FIT = 8.0, 0.62
 """What a correlation is worth beside the embedding's logit, and which is worth nothing (NOTES.md, "laid over")."""
-
-
 FOLLOWED_BY, FOLLOWED_FROM = 2, 0.7
 """Likenesses laid over what is expected, and the correlation from which it is still there."""
 
@@ -108,18 +106,15 @@ class LogoDetector:
 
         Where the best one fits is the box; how well it fits there and how near the embeddings before and after lie to
         the brand make one score. What is expected keeps its name and its embedding where a likeness of its brand still
-        fits, which takes a twentieth of the time; where none does, it is looked at as a proposal is.
+        fits, and no network looks at it; where none does, it is looked at as a proposal is.
         """
         if not len(self.gallery.owner):
             return [Detections.empty()] * len(pictures)
-        known = [self._followed(p, e) for p, e in zip(pictures, expected or [], strict=bool(expected))]
-        if known:
-            proposals = [np.concatenate([rest, boxes]) for (_, rest), boxes in zip(known, proposals, strict=True)]
-        found = self._named(pictures, proposals)
-        for i, (kept, _) in enumerate(known):
-            if len(kept):
-                found[i] = joined(pictures[i].size_wh, kept, found[i])
-        return found
+        if expected is None:
+            return self._named(pictures, proposals)
+        kept, lost = zip(*map(self._followed, pictures, expected), strict=True)
+        named = self._named(pictures, [np.concatenate(boxes) for boxes in zip(lost, proposals, strict=True)])
+        return [joined(p.size_wh, *both) for p, *both in zip(pictures, kept, named, strict=True)]
 
     def _followed(self, picture: Picture, expected: Detections) -> tuple[Detections, Floats]:
         """What is still seen of what is expected, and the boxes of the rest (N, 4)."""

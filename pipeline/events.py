@@ -7,11 +7,12 @@ field. It knows nothing of tracks, sinks or files.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime, timedelta
 from typing import ClassVar, Literal
 
 from pipeline.road.catalogue import SpeedUnit
-from streams.gap import Reason
+from streams.gap import Reason, WallClock
 
 SCHEMA = 1
 """Goes up where a field is renamed, removed or changes its meaning. A new field or type leaves it as it is."""
@@ -186,6 +187,25 @@ class Impression:
 
 Event = Sighting | OtherSign | Announcement | LimitChange | Impression | GapEvent
 EVENTS: tuple[type[Event], ...] = (Sighting, OtherSign, Announcement, LimitChange, Impression, GapEvent)
+
+
+def timed(event: Event, clock: WallClock | None) -> Event:
+    """Return an event of a live stream with the world's time; one of a file, which has no such clock, as it is."""
+    if isinstance(event, Impression):  # which knows its time by the rules of its account
+        return event
+    if clock is None:
+        if not isinstance(event, GapEvent):
+            return event
+        # No frame has come yet that could tell: it is known only when the gap was heard of.
+        return replace(event, at=utc(datetime.now(UTC) - timedelta(seconds=event.lost_seconds)), clock_method="arrival")
+    seconds = event.start_seconds if isinstance(event, Sighting | OtherSign | GapEvent) else event.pts_seconds
+    at = utc(clock.started_at + timedelta(seconds=seconds))
+    return replace(event, at=at, clock_method=clock.method, clock_error_seconds=clock.error_seconds)
+
+
+def utc(moment: datetime) -> str:
+    """Return how events write a moment: UTC, to the millisecond."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def row(event: Event) -> dict[str, object]:

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Literal, Protocol, TypeVar
 
@@ -20,7 +19,7 @@ import numpy as np
 from detectors.boxes import iou
 from detectors.detections import Detections
 from detectors.detector import Detector
-from pipeline.events import EVENTS, Event, GapEvent, Impression, OtherSign, Sighting
+from pipeline.events import EVENTS, GapEvent, timed
 from pipeline.metrics import Metrics
 from pipeline.overload import Overload
 from pipeline.prefetch import Given, Gone
@@ -273,7 +272,7 @@ def events(
         for event in new:
             if isinstance(event, EVENTS):
                 metrics.event(event)
-                yield _timed(event, clocks.get(event.stream))
+                yield timed(event, clocks.get(event.stream))
             else:
                 yield event
         if isinstance(item, Break):
@@ -299,35 +298,7 @@ def _new_events(item: Tracked | Break | StreamEnd, watcher: Watcher) -> Iterator
         yield from watcher.close(item)
     else:
         yield from watcher.interrupt(item)
-        gap = item.gap
-        yield GapEvent(
-            stream=gap.stream,
-            reason=gap.reason,
-            start_seconds=gap.start_seconds,
-            end_seconds=gap.end_seconds,
-            lost_seconds=gap.lost_seconds,
-            attempts=gap.attempts,
-            message=gap.message,
-        )
-
-
-def _timed(event: Event, clock: WallClock | None) -> Event:
-    """Return an event of a live stream with the world's time; one of a file, which has no such clock, as it is."""
-    if isinstance(event, Impression):  # which knows its time by the rules of its account
-        return event
-    if clock is None:
-        if not isinstance(event, GapEvent):
-            return event
-        # No frame has come yet that could tell: it is known only when the gap was heard of.
-        began = datetime.now(UTC) - timedelta(seconds=event.lost_seconds)
-        return replace(event, at=_utc(began), clock_method="arrival")
-    seconds = event.start_seconds if isinstance(event, Sighting | OtherSign | GapEvent) else event.pts_seconds
-    at = _utc(clock.started_at.astimezone(UTC) + timedelta(seconds=seconds))
-    return replace(event, at=at, clock_method=clock.method, clock_error_seconds=clock.error_seconds)
-
-
-def _utc(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        yield GapEvent(**asdict(item.gap))
 
 
 def _scanned(detector: Detector, frames: Sequence[Frame], overload: Overload) -> dict[int, Boxes]:

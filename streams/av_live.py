@@ -13,7 +13,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from fractions import Fraction
 from urllib.parse import parse_qsl
 
@@ -28,7 +28,7 @@ from streams.av_source import pick_video
 from streams.deinterlace import Deinterlacer
 from streams.errors import DecodeError, OpenError, ReadTimeout, StreamError
 from streams.frame import Frame, StreamInfo
-from streams.gap import Reason, WallClock
+from streams.gap import Reason, WallClock, sender_clock
 from streams.guard import Guard
 from streams.hls import LONGEST_PLAYLIST, Hls, HlsPlace
 from streams.live_source import Connection, LiveSettings
@@ -77,10 +77,6 @@ _PROBE = {"analyzeduration": "1000000", "probesize": "1000000", "fpsprobesize": 
 _PROBE_BRIEFLY = {"analyzeduration": "100000"}
 """Where the header names the streams: what is not known by then, the decoder finds out by itself."""
 
-_CLOCK_DAYS = 1.0
-"""A camera whose clock is further off was never set."""
-
-_RTCP_ERROR_SECONDS = 0.05
 _PROGRAM_DATE_ERROR_SECONDS = 0.1
 
 
@@ -106,6 +102,7 @@ class AvConnection:
         has_clock: bool = True,
     ) -> None:
         self.corrupt_packets = 0
+        self.wall_clock: WallClock | None = None
         self.tap: Callable[[Packet[VideoStream]], None] | None = None
         self._shown = shown
         self._feed = feed
@@ -132,13 +129,6 @@ class AvConnection:
         self._step = round(1 / (self._time_base * rate)) if rate else round(Fraction(1, 25) / self._time_base)
         self._first_pts: int | None = None
         self.info = StreamInfo(name, None, float(rate) if rate else None, self._time_base, True, None, None)
-
-    @property
-    def wall_clock(self) -> WallClock | None:
-        """From the camera's sender reports or the playlist's program date, where there are any by now."""
-        return self._wall_clock
-
-    _wall_clock: WallClock | None = None
 
     def __iter__(self) -> Iterator[Frame]:
         try:
@@ -174,8 +164,8 @@ class AvConnection:
                     if self._first_pts is None:
                         self._first_pts = pts
                     seconds = float((pts - self._first_pts) * self._time_base)
-                    if self._wall_clock is None:
-                        self._wall_clock = self._find_wall_clock(at, seconds)
+                    if self.wall_clock is None:
+                        self.wall_clock = self._find_wall_clock(at, seconds)
                     if self._is_paced:
                         lead = at - seconds if lead is None or at - seconds > lead else lead
                         if self._closed.wait(max(0.0, min(lead + seconds - at, 60.0))):
@@ -235,10 +225,7 @@ class AvConnection:
             return None
         first = float(self._first_pts * self._time_base)
         started_at = datetime.fromtimestamp(since / 1e6 + first, UTC)
-        off = datetime.now(UTC) - timedelta(seconds=time.monotonic() - at + seconds) - started_at
-        if abs(off) > timedelta(days=_CLOCK_DAYS):
-            return None
-        return WallClock(started_at, "rtcp", _RTCP_ERROR_SECONDS)
+        return sender_clock(started_at, age_seconds=time.monotonic() - at + seconds)
 
 
 def connector(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from statistics import median_low
 
-_LONGEST_DISORDER = 16
+LONGEST_DISORDER = 16
 """Frames; no codec in use shows a frame more than so many others later than it is stored."""
 
 
@@ -42,7 +42,7 @@ class MediaClock:
         if pts is not None:
             if self._offset is None:
                 self._offset = tick - pts
-            elif self._last - (pts + self._offset) > _LONGEST_DISORDER * self.typical_step:
+            elif self._last - (pts + self._offset) > LONGEST_DISORDER * self.typical_step:
                 self._offset = tick - pts
                 self.resets += 1
             tick = max(pts + self._offset, self._last + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 from typing import Literal
 
@@ -33,6 +33,21 @@ class WallClock:
     started_at: datetime
     method: Literal["container", "rtcp", "program_date", "arrival"]
     error_seconds: float | None = None
+
+
+_CLOCK_DAYS = 1.0
+"""A camera whose clock is further off was never set."""
+
+_RTCP_ERROR_SECONDS = 0.05
+
+
+def sender_clock(started_at: datetime, *, age_seconds: float) -> WallClock | None:
+    """Return the clock by a camera's sender reports; None of one that was never set.
+
+    started_at: what the camera says of `pts_seconds` 0; age_seconds: how long ago that was by the machine's own clock
+    """
+    off = datetime.now(UTC) - timedelta(seconds=age_seconds) - started_at
+    return None if abs(off) > timedelta(days=_CLOCK_DAYS) else WallClock(started_at, "rtcp", _RTCP_ERROR_SECONDS)
 
 
 @dataclass(frozen=True, slots=True)

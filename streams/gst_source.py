@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from streams.errors import DecodeError, OpenError, ReadTimeout, StreamError
 from streams.frame import Frame, StreamInfo
-from streams.gap import Reason, WallClock
+from streams.gap import Reason, WallClock, sender_clock
 from streams.gst_library import is_hardware, is_video_decoder, library
 from streams.gst_pixels import FORMATS, GstPixels
 from streams.live_source import Connection, LiveSettings
@@ -37,9 +37,6 @@ _PULL_SECONDS = 0.1
 """Between two looks at the bus and at `close` while no picture comes."""
 
 _NTP_TO_UNIX_SECONDS = 2_208_988_800
-_RTCP_ERROR_SECONDS = 0.05
-_CLOCK_DAYS = 1.0
-"""A camera whose clock is further off was never set."""
 
 _QUEUE = 2
 """Pictures that wait in the appsink; whoever reads late holds the pipeline up."""
@@ -98,8 +95,6 @@ class GstConnection:
         sources: tuple[str, ...] | None = None,
     ) -> None:
         self.corrupt_packets = 0
-        self.resolution_changes = 0
-        self.is_truncated = False
         self.decoder: str | None = None
         self.is_hardware: bool | None = None
         self.media: set[str] = set()
@@ -292,9 +287,6 @@ class GstConnection:
         self._check_size(*size_wh)
         if self._limit is not None:
             raise OpenError(f"{self._shown}: {self._limit}", reason="limit")
-        before = self.info.size_wh
-        if before is not None and before != size_wh:
-            self.resolution_changes += 1
         is_told, top, bottom = caps.get_structure(0).get_fraction("framerate")
         rate = top / bottom if is_told and top else None
         self.info = StreamInfo(self.info.name, size_wh, rate, _NANOSECOND, True, None, None)
@@ -306,9 +298,7 @@ class GstConnection:
         if meta is None or meta.reference.get_structure(0).get_name() != "timestamp/x-ntp":
             return None
         shown_at = datetime.fromtimestamp(meta.timestamp / 1e9 - _NTP_TO_UNIX_SECONDS, UTC)
-        if abs(datetime.now(UTC) - timedelta(seconds=time.monotonic() - at) - shown_at) > timedelta(days=_CLOCK_DAYS):
-            return None
-        return WallClock(shown_at - timedelta(seconds=seconds), "rtcp", _RTCP_ERROR_SECONDS)
+        return sender_clock(shown_at - timedelta(seconds=seconds), age_seconds=time.monotonic() - at + seconds)
 
     def _hear(self, seconds: float) -> None:
         """Read the bus until it is empty, waiting so long for a first message."""

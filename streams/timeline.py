@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from fractions import Fraction
 from statistics import median_low
 
+from streams.clock import LONGEST_DISORDER
+
 TICKS = 90_000
 TIME_BASE = Fraction(1, TICKS)
 
 _WRAP = 1 << 33
 """Transport streams and RTP count 90 kHz in 33 bits: 26 h 30 min."""
-
-_LONGEST_DISORDER = 16
-"""Frames; no codec in use shows a frame more than so many others later than it is stored."""
 
 _AHEAD_SECONDS = 1.0
 """A frame that would lie so far after the moment at which it came tells that the clock jumped."""
@@ -106,7 +105,7 @@ class Timeline:
         tick = self._raw + self._offset + step
         self._offset = tick - raw
         behind = self._last - tick
-        if behind > _LONGEST_DISORDER * self.typical_step or tick / TICKS - (at - self._zero_at) > _AHEAD_SECONDS:
+        if behind > LONGEST_DISORDER * self.typical_step or tick / TICKS - (at - self._zero_at) > _AHEAD_SECONDS:
             jump = (tick - self._last) / TICKS
             tick = self._last + max(passed, self.typical_step)
             self._offset = tick - raw

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import islice, pairwise
+from itertools import groupby, islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -229,8 +229,8 @@ def test_a_change_of_size(tmp_path: Path) -> None:
     both.write_bytes(small.read_bytes() + large.read_bytes())
     connection = connect(f"gst:filesrc location={both} ! decodebin ! appsink name=sink")
     frames, _ = drained(connection)
-    assert {frame.size_wh for frame in frames} == {(320, 240), (640, 480)}
-    assert connection.resolution_changes == 1
+    assert [size_wh for size_wh, _ in groupby(frame.size_wh for frame in frames)] == [(320, 240), (640, 480)]
+    assert connection.info.size_wh == (640, 480)
 
 
 def test_a_picture_that_is_too_large_is_refused_before_it_is_decoded(tmp_path: Path) -> None:

@@ -341,9 +341,25 @@ def timeline() -> Panel:
 # --- the two boards
 
 
+ON_SCREEN, EXPOSURES = (
+    of(metric, brand="=~$brand") for metric in ("wayside_exposure_seconds_total", "wayside_impressions_total")
+)
+ALL_ON_SCREEN = f"sum({gained(ON_SCREEN, 'brand')})"
+
+
 def streams_and_road() -> build.Dashboard:
     board = _board("wayside-streams", "Wayside: streams and road", "Whether all is watched; what the road says.")
     board = board.variables([_datasource(), _instance(), _stream()])
+    _what_is_wrong(board)
+    _frames(board)
+    _time_and_load(board)
+    _connections(board)
+    _road(board)
+    _process(board)
+    return board
+
+
+def _what_is_wrong(board: build.Dashboard) -> None:
     _row(
         board,
         "What is wrong",
@@ -436,6 +452,9 @@ def streams_and_road() -> build.Dashboard:
         _alerts(width=8, height=10),
         timeline(),
     )
+
+
+def _frames(board: build.Dashboard) -> None:
     _row(
         board,
         "Frames",
@@ -459,15 +478,7 @@ def streams_and_road() -> build.Dashboard:
             unit="percentunit",
             colours=DROPS,
         ),
-        course(
-            "Coverage",
-            "Share of each stream's time since it began that was looked at: what was dropped, passed over, damaged or "
-            "lost in a gap is missing.",
-            (of("wayside_coverage_ratio"), "{{stream}}"),
-            unit="percentunit",
-            colours=COVERAGE,
-            high=1,
-        ),
+        _coverage(),
         course(
             "Rate of the streams",
             "Frames a second that each stream gives, as measured.",
@@ -499,6 +510,9 @@ def streams_and_road() -> build.Dashboard:
             unit="percentunit",
         ),
     )
+
+
+def _time_and_load(board: build.Dashboard) -> None:
     _row(
         board,
         "Time and load",
@@ -570,6 +584,9 @@ def streams_and_road() -> build.Dashboard:
             (f"sum by (le) ({per_second(whole('wayside_batch_frames_bucket'))})", "up to {{le}}"),
         ),
     )
+
+
+def _connections(board: build.Dashboard) -> None:
     _row(
         board,
         "Connections",
@@ -624,6 +641,9 @@ def streams_and_road() -> build.Dashboard:
             height=8,
         ),
     )
+
+
+def _road(board: build.Dashboard) -> None:
     _row(
         board,
         "Road",
@@ -674,6 +694,9 @@ def streams_and_road() -> build.Dashboard:
             "{{meaning}}",
         ),
     )
+
+
+def _process(board: build.Dashboard) -> None:
     _row(
         board,
         "The process",
@@ -701,11 +724,7 @@ def streams_and_road() -> build.Dashboard:
             "Things a second written by each sink.",
             (f"sum by (sink) ({per_second(whole('wayside_sink_items_total'))})", "{{sink}}"),
         ),
-        course(
-            "Sinks that failed",
-            "A sink fails once and for all: what it should hold is incomplete from then on.",
-            (f"sum by (sink) ({whole('wayside_sink_errors_total')})", "{{sink}}"),
-        ),
+        _failed_sinks(),
         course(
             "Settings read anew",
             "Readings of the settings (SIGHUP), by how they went; a broken file changes nothing.",
@@ -753,7 +772,6 @@ def streams_and_road() -> build.Dashboard:
             height=6,
         ),
     )
-    return board
 
 
 def brand_exposure() -> build.Dashboard:
@@ -764,17 +782,21 @@ def brand_exposure() -> build.Dashboard:
         "(wayside ledger, wayside report): Prometheus estimates between its scrapes.",
     )
     board = board.variables([_datasource(), _instance(), _stream(), _brand()])
-    seconds, exposures = (
-        of(metric, brand="=~$brand") for metric in ("wayside_exposure_seconds_total", "wayside_impressions_total")
-    )
-    total = f"sum({gained(seconds, 'brand')})"
+    _account(board)
+    _brands(board)
+    _wholeness(board)
+    _delivery(board)
+    return board
+
+
+def _account(board: build.Dashboard) -> None:
     _row(
         board,
         "The account",
         number(
             "Seconds on screen",
             "Of exposures that ended in the time that is shown, over all chosen brands and streams.",
-            total,
+            ALL_ON_SCREEN,
             unit="s",
             at_once=True,
             width=4,
@@ -782,14 +804,14 @@ def brand_exposure() -> build.Dashboard:
         number(
             "Exposures",
             "That ended in the time that is shown.",
-            f"sum({gained(exposures, 'brand')})",
+            f"sum({gained(EXPOSURES, 'brand')})",
             at_once=True,
             width=4,
         ),
         number(
             "Brands seen",
             "Brands with an exposure in the time that is shown. Beyond 200 brands the rest count as one, `other`.",
-            or_zero(f"count({gained(exposures, 'brand')} > 0)"),
+            or_zero(f"count({gained(EXPOSURES, 'brand')} > 0)"),
             at_once=True,
             width=4,
         ),
@@ -817,22 +839,25 @@ def brand_exposure() -> build.Dashboard:
             width=4,
         ),
     )
+
+
+def _brands(board: build.Dashboard) -> None:
     _row(
         board,
         "Brands",
         bars(
             "Seconds by brand",
             "Time on screen of exposures that ended in the time that is shown.",
-            f"sort_desc({gained(seconds, 'brand')})",
+            f"sort_desc({gained(ON_SCREEN, 'brand')})",
             "{{brand}}",
             unit="s",
             width=12,
         ),
-        _share_of_voice(f"{gained(seconds, 'brand')}"),
+        _share_of_voice(f"{gained(ON_SCREEN, 'brand')}"),
         course(
             "Seconds on screen, over time",
             "Seconds a minute that each brand was on screen; an exposure counts where it ends.",
-            (f"60 * sum by (brand) ({per_second(seconds)})", "{{brand}}"),
+            (f"60 * sum by (brand) ({per_second(ON_SCREEN)})", "{{brand}}"),
             unit="s",
             is_stacked=True,
             width=12,
@@ -840,7 +865,7 @@ def brand_exposure() -> build.Dashboard:
         course(
             "Exposures, over time",
             "Exposures a minute, by brand; each counts where it ends.",
-            (f"60 * sum by (brand) ({per_second(exposures)})", "{{brand}}"),
+            (f"60 * sum by (brand) ({per_second(EXPOSURES)})", "{{brand}}"),
             is_stacked=True,
             width=12,
         ),
@@ -848,17 +873,17 @@ def brand_exposure() -> build.Dashboard:
             "By brand and stream",
             "All exposures that ended in the time that is shown.",
             [
-                ("seconds", gained(seconds, "brand, stream"), "s", None),
-                ("exposures", gained(exposures, "brand, stream"), "short", None),
+                ("seconds", gained(ON_SCREEN, "brand, stream"), "s", None),
+                ("exposures", gained(EXPOSURES, "brand, stream"), "short", None),
                 (
                     "mean",
-                    f"{gained(seconds, 'brand, stream')} / {gained(exposures, 'brand, stream')}",
+                    f"{gained(ON_SCREEN, 'brand, stream')} / {gained(EXPOSURES, 'brand, stream')}",
                     "s",
                     None,
                 ),
                 (
                     "share of voice",
-                    f"{gained(seconds, 'brand, stream')} / on () group_left () {total}",
+                    f"{gained(ON_SCREEN, 'brand, stream')} / on () group_left () {ALL_ON_SCREEN}",
                     "percentunit",
                     None,
                 ),
@@ -869,6 +894,9 @@ def brand_exposure() -> build.Dashboard:
             height=10,
         ),
     )
+
+
+def _wholeness(board: build.Dashboard) -> None:
     _row(
         board,
         "Is the account whole?",
@@ -889,15 +917,7 @@ def brand_exposure() -> build.Dashboard:
             (per_second(of("wayside_evidence_bytes_total")), "{{stream}}"),
             unit="Bps",
         ),
-        course(
-            "Coverage",
-            "Share of each stream's time since it began that was looked at: what was dropped, passed over, damaged or "
-            "lost in a gap is missing.",
-            (of("wayside_coverage_ratio"), "{{stream}}"),
-            unit="percentunit",
-            colours=COVERAGE,
-            high=1,
-        ),
+        _coverage(),
         course(
             "Unwatched",
             "Share of the time in which each stream was not watched; no exposure bridges such a gap.",
@@ -905,12 +925,11 @@ def brand_exposure() -> build.Dashboard:
             unit="percentunit",
             high=1,
         ),
-        course(
-            "Sinks that failed",
-            "A sink fails once and for all: what it should hold is incomplete from then on.",
-            (f"sum by (sink) ({whole('wayside_sink_errors_total')})", "{{sink}}"),
-        ),
+        _failed_sinks(),
     )
+
+
+def _delivery(board: build.Dashboard) -> None:
     _row(
         board,
         "Delivery",
@@ -950,7 +969,26 @@ def brand_exposure() -> build.Dashboard:
             colours=ONE_IS_BAD,
         ),
     )
-    return board
+
+
+def _coverage() -> Panel:
+    return course(
+        "Coverage",
+        "Share of each stream's time since it began that was looked at: what was dropped, passed over, damaged or "
+        "lost in a gap is missing.",
+        (of("wayside_coverage_ratio"), "{{stream}}"),
+        unit="percentunit",
+        colours=COVERAGE,
+        high=1,
+    )
+
+
+def _failed_sinks() -> Panel:
+    return course(
+        "Sinks that failed",
+        "A sink fails once and for all: what it should hold is incomplete from then on.",
+        (f"sum by (sink) ({whole('wayside_sink_errors_total')})", "{{sink}}"),
+    )
 
 
 def _share_of_voice(query: str) -> Panel:

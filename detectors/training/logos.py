@@ -85,7 +85,7 @@ def train_logos(
 ) -> None:
     """Train the embedder, then the scanner, from the data in `folder`; write them with their cards into `out`.
 
-    scale: how long to train; 1 is about half an hour on two cores, less is quicker and worse
+    scale: how long to train, 1 is STEPS batches of the embedder; less is quicker and worse
     icon_sets: more icons, in Iconify's JSON form; places: more pictures without logos
     start: folder of weights to go on from: the scanner is kept, the embedder is refined
     """

@@ -12,7 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from fractions import Fraction
 from math import ceil
 from typing import Literal
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pipeline.brands.observation import CUT, JUMP, PX, SCORE, Observations
 from pipeline.brands.profiles import Profile
-from pipeline.events import Impression
+from pipeline.events import Impression, utc
 
 ClosedBy = Literal["left", "cut", "gap", "end", "truncated"]
 
@@ -289,8 +289,7 @@ class Impressions:
         if self._clock.started_at is None:
             return None
         offset = timedelta(microseconds=round(pts * self._time_base * 1_000_000))
-        at = self._clock.started_at.astimezone(UTC) + offset
-        return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return utc(self._clock.started_at + offset)
 
 
 @dataclass(slots=True)

@@ -9,10 +9,9 @@ another brand's name it. Passive, of one stream.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil, inf
+from math import ceil, exp, inf, sqrt
 
 from detectors.closeness import AROUND, Closeness, Likenesses, closeness
 from detectors.picture import Image
@@ -104,8 +103,7 @@ class Judge:
 
     def _read(self, frame: Frame, track: Track) -> None:
         case = self._cases[track.id]
-        x1, y1, x2, y2 = track.xyxy
-        if self._reader is None or y2 - y1 < LEAST_HEIGHT or x2 - x1 < y2 - y1:
+        if self._reader is None or not _may_hold_words(track.xyxy):
             return
         brand, _ = self._sum(track, case)
         is_clear = abs(self._wording.of(case.lines, brand)) >= CLEAR
@@ -126,17 +124,16 @@ class Judge:
         if not case.fits and not case.lines:
             return track
         brand, odds = self._sum(track, case)
-        return None if odds < 0 else replace(track, class_id=brand, score=1 / (1 + math.exp(-odds)))
+        return None if odds < 0 else replace(track, class_id=brand, score=1 / (1 + exp(-odds)))
 
     def _sum(self, track: Track, case: _Case) -> tuple[int, float]:
         """The brand by all evidence, and its log-odds."""
-        case.count(track.class_id)
-        return judged(track.score, track.class_id, case.lines, self._wording, more=case.closeness)
+        close = case.closeness_to(track.class_id)
+        return judged(track.score, track.class_id, case.lines, self._wording, more=close)
 
     def _is_waited_for(self, track: Track, case: _Case) -> bool:
-        x1, y1, x2, y2 = track.xyxy
-        is_to_be_read = self._readings.rate > 0 and self._wording.has_marks(track.class_id)
-        is_to_be_read &= y2 - y1 >= LEAST_HEIGHT and x2 - x1 >= y2 - y1
+        has_marks = self._wording.has_marks(track.class_id)
+        is_to_be_read = self._readings.rate > 0 and has_marks and _may_hold_words(track.xyxy)
         is_to_be_seen = self._looks.rate > 0 and bool(self._likenesses.of(track.class_id))
         return (is_to_be_read and not case.words.count) or (is_to_be_seen and not case.close.count)
 
@@ -162,19 +159,18 @@ class _Times:
 
 @dataclass(slots=True)
 class _Case:
-    """What is known of a track. since: when it was first believed; closeness: log-odds of the closer looks at it."""
+    """What is known of a track. since: when it was first believed; fits: of closer looks, with what was looked for."""
 
     since: float
     lines: list[Line] = field(default_factory=list)
     fits: list[tuple[int, Closeness]] = field(default_factory=list)
     close: _Times = field(default_factory=lambda: _Times(LOOK_ANEW_SECONDS))
     words: _Times = field(default_factory=lambda: _Times(READ_ANEW_SECONDS))
-    closeness: float = 0.0
 
-    def count(self, brand: int) -> None:
-        """Take the best of the closer looks for a brand: what stands before it or smears it makes the others worse."""
+    def closeness_to(self, brand: int) -> float:
+        """Log-odds of a brand by the best look for it: what stands before it or smears it makes the others worse."""
         fits = [fit for looked_for, fit in self.fits if looked_for == brand]
-        self.closeness = max(fits, key=lambda fit: fit.parts).evidence if fits else 0.0
+        return max(fits, key=lambda fit: fit.parts).evidence if fits else 0.0
 
     @property
     def is_close_clear(self) -> bool:
@@ -218,5 +214,11 @@ def _around(frame: Frame, box: Box, wide: float, high: float) -> tuple[Image | N
     return frame.patch(left, top, right, bottom), (left, top)
 
 
+def _may_hold_words(box: Box) -> bool:
+    """Say whether a box is high enough to be read, and no higher than wide."""
+    x1, y1, x2, y2 = box
+    return LEAST_HEIGHT <= y2 - y1 <= x2 - x1
+
+
 def _side(box: Box) -> float:
-    return math.sqrt(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))
+    return sqrt(max(0.0, box[2] - box[0]) * max(0.0, box[3] - box[1]))

@@ -81,6 +81,7 @@ class Brands:
         if not self.gallery.brands:
             raise ConfigError(f"{path}: no brand is enrolled in it")
         self._wording = Wording(self.gallery)
+        self._likenesses = Likenesses(self.gallery)
         self._reader = self._opened_reader(path, config.brands.readings_per_second)
         self.profile = find_profile(config.brands.profile)
         self._config = config
@@ -110,7 +111,7 @@ class Brands:
     def judge(self) -> Judge:
         settings = self._config.brands
         return Judge(
-            Likenesses(self.gallery),
+            self._likenesses,
             looks_per_second=settings.looks_per_second,
             reader=self._reader,
             wording=self._wording,

@@ -82,15 +82,15 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _many(args: argparse.Namespace, scratch: Path) -> int:
-    from pipeline.commands import streams
+    from pipeline.commands import bench_streams
 
-    video, pieces = streams.drive(scratch / "drive.ts", args.seconds)
+    video, pieces = bench_streams.drive(scratch / "drive.ts", args.seconds)
     for count in args.live or []:
-        row = streams.live(count, args.seconds, scratch, pieces)
+        row = bench_streams.live(count, args.seconds, scratch, pieces)
         print(json.dumps({**asdict(row), "is_fine": row.is_fine}), flush=True)
     if args.streams is not None:
         for _ in range(args.rounds):
-            print(json.dumps(streams.compared(video, streams=args.streams, scratch=scratch)), flush=True)
+            print(json.dumps(bench_streams.compared(video, streams=args.streams, scratch=scratch)), flush=True)
     return 0
 
 

@@ -17,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", choices=["signs", "logos"], help="what to train")
     parser.add_argument("--data", type=Path, required=True, metavar="DIR", help="folder of the data (see README)")
     parser.add_argument("--out", type=Path, default=Path("models"), metavar="DIR", help="folder for the weights")
-    parser.add_argument("--scale", type=float, default=1.0, help="length of the training; 1 is what ships (default: 1)")
+    parser.add_argument("--scale", type=float, default=1.0, help="length of the training (default: 1)")
     parser.add_argument(
         "--start", type=Path, metavar="DIR", help="go on from these weights: keep the scanner, refine the other network"
     )

@@ -23,7 +23,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 from pipeline.errors import ConfigError
-from pipeline.events import EVENTS, Event, row
+from pipeline.events import EVENTS, Event, row, utc
 from pipeline.receivers import DeliverySettings
 from pipeline.sinks.sink import Outlet
 from pipeline.sinks.spool import DeadLetters, Message, Spool
@@ -243,17 +243,15 @@ class Envelope:
 
     def _time(self, event: Event) -> str | None:
         """Return when it happened, UTC, where the stream's clock is tied to the world's."""
-        if isinstance(known := getattr(event, "end_at", None), str):
-            return known
-        if isinstance(known := getattr(event, "at", None), str):
-            return known
+        for name in ("end_at", "at"):
+            if isinstance(known := getattr(event, name, None), str):
+                return known
         if self.info.started_at is None:
             return None
         seconds = getattr(event, "pts_seconds", getattr(event, "end_seconds", None))
         if seconds is None:
             return None
-        moment = self.info.started_at + timedelta(seconds=seconds)
-        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return utc(self.info.started_at + timedelta(seconds=seconds))
 
 
 def needed(value: str | None, key: str) -> str:
