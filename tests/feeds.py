@@ -26,13 +26,6 @@ SIZE_WH = (160, 120)
 TS_PACKET = 188
 
 
-def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
-    """Return a port of loopback that nobody has."""
-    with socket.socket(socket.AF_INET, kind) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @cache
 def transport_stream(
     *, count: int = FPS, first: int = 0, fps: int = FPS, size_wh: tuple[int, int] = SIZE_WH, pts_offset: int = 0

@@ -17,7 +17,8 @@ from typing import Any, Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.test_metrics import PARTS, free_port
+from tests.ports import free_port
+from tests.test_metrics import PARTS
 
 ROOT = Path(__file__).parents[1]
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]

@@ -15,8 +15,9 @@ from pathlib import Path
 import av
 import pytest
 
-from tests.feeds import FPS, SIZE_WH, free_port
+from tests.feeds import FPS, SIZE_WH
 from tests.media import picture
+from tests.ports import free_port
 
 NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin:/usr/local/sbin")
 MODULE = next(

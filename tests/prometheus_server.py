@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.test_metrics import free_port
+from tests.ports import free_port
 
 needs_prometheus = pytest.mark.skipif(
     shutil.which("prometheus") is None, reason="prometheus is not installed (Debian package prometheus)"

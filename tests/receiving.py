@@ -50,11 +50,6 @@ def wait_until(is_so: Callable[[], bool], *, seconds: float = 10.0) -> None:
         time.sleep(0.005)
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 class Receiver(ThreadingHTTPServer):
     """A web server that answers as its script says, request by request, then `ok`.
 

@@ -26,7 +26,7 @@ import pytest
 from av import BitStreamFilterContext
 
 from tests.media import write_video
-from tests.receiving import free_port
+from tests.ports import free_port
 
 PYTHON = "/usr/bin/python3"
 CHILD = Path(__file__).with_name("rtsp_child.py")

@@ -22,9 +22,9 @@ from pathlib import Path
 from statistics import median
 
 from streams.transport import PACKET, Endless, encoded
-from tests.feeds import free_port
 from tests.live_child import Child, Samples
 from tests.media import picture
+from tests.ports import free_port
 
 STREAMS, FPS, SIZE_WH = 16, 10, (160, 120)
 ON_SECONDS, OFF_SECONDS = (4.0, 14.0), (1.0, 9.0)  # a stall is one from 3 s on: about a reconnect a second

@@ -13,8 +13,9 @@ import pytest
 import yaml
 
 from tests.exported import unknown
-from tests.feeds import free_port, udp_feed
+from tests.feeds import udp_feed
 from tests.live_child import Child
+from tests.ports import free_port
 from tests.prometheus_server import needs_prometheus, prometheus, wait_for
 
 ROOT = Path(__file__).parent.parent

@@ -19,8 +19,9 @@ from streams.av_live import _asked_of_ffmpeg, camera_connector, connector, troub
 from streams.frame import Frame
 from streams.live_source import LiveSettings
 from streams.urls import address_of
-from tests.feeds import FPS, SIZE_WH, Pages, Ticker, free_port, mjpeg_page, transport_stream, udp_feed
+from tests.feeds import FPS, SIZE_WH, Pages, Ticker, mjpeg_page, transport_stream, udp_feed
 from tests.media import number_of, picture, write_video
+from tests.ports import free_port
 from tests.watching import watched
 
 

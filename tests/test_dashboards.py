@@ -26,8 +26,9 @@ from pipeline.road.task import RoadSettings
 from pipeline.run import watch
 from streams.gap import STATES as STREAM_STATES
 from tests.exported import asked, registered, unknown
-from tests.feeds import free_port, udp_feed
+from tests.feeds import udp_feed
 from tests.live_child import Child
+from tests.ports import free_port
 from tests.prometheus_server import Server, needs_prometheus, prometheus, wait_for
 from tests.receiving import receiver
 from tests.worlds import Sign, SquareDetector, write_world

@@ -20,7 +20,7 @@ from pipeline.errors import ConfigError
 from pipeline.metrics import Metrics
 from pipeline.overload import Overload, OverloadSettings
 from pipeline.status import Status, served
-from tests.test_metrics import free_port
+from tests.ports import free_port
 from tests.worlds import Sign, write_world
 
 ROOT = Path(__file__).parent.parent

@@ -16,7 +16,8 @@ from pipeline.errors import ConfigError
 from pipeline.metrics import Metrics
 from pipeline.receivers import KafkaSettings
 from pipeline.sinks.kafka import open_kafka
-from tests.receiving import counted, free_port, happening, outlet, wait_until
+from tests.ports import free_port
+from tests.receiving import counted, happening, outlet, wait_until
 
 QUIET = {"log_level": 0}
 

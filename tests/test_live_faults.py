@@ -18,9 +18,10 @@ import pytest
 
 from streams.frame import Frame
 from streams.live_source import LiveSettings
-from tests.feeds import FPS, HlsFeed, Pages, free_port, mjpeg_page, transport_stream, udp_feed
+from tests.feeds import FPS, HlsFeed, Pages, mjpeg_page, transport_stream, udp_feed
 from tests.media import number_of
 from tests.nginx import Nginx, needs_nginx, published
+from tests.ports import free_port
 from tests.relay import TcpRelay, UdpRelay
 from tests.rtsp_server import RtspServer, needs_rtsp_server
 from tests.watching import QUICK, watched

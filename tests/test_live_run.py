@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.feeds import Ticker, free_port, udp_feed
+from tests.feeds import Ticker, udp_feed
 from tests.live_child import Child, value
+from tests.ports import free_port
 
 
 class Feeds:

@@ -9,8 +9,9 @@ from itertools import pairwise
 from streams.frame import Frame
 from streams.gap import Gap
 from streams.live_source import LiveSettings
-from tests.feeds import FPS, free_port, udp_feed
+from tests.feeds import FPS, udp_feed
 from tests.media import number_of
+from tests.ports import free_port
 from tests.watching import QUICK, watched
 
 

@@ -1,7 +1,6 @@
 """What is counted adds up at every scrape, and Prometheus likes the look of it."""
 
 import shutil
-import socket
 import subprocess
 import threading
 import time
@@ -261,8 +260,3 @@ def test_stages_add_up() -> None:
     assert metrics.stages.seconds().keys() == {"scan", "verify"}, "also the time before an error counts"
     count = metrics.registry.get_sample_value("wayside_stage_duration_seconds_count", {"stage": "scan"})
     assert count == 3
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

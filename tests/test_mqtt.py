@@ -24,7 +24,8 @@ from pipeline.errors import ConfigError
 from pipeline.metrics import Metrics
 from pipeline.receivers import MqttSettings
 from pipeline.sinks.mqtt import open_mqtt
-from tests.receiving import certificate, counted, free_port, happening, outlet, wait_until
+from tests.ports import free_port
+from tests.receiving import certificate, counted, happening, outlet, wait_until
 
 MOSQUITTO = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
 

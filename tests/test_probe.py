@@ -18,8 +18,9 @@ from streams.errors import StreamError
 from streams.gst_library import why_not
 from streams.live_source import LiveSettings
 from streams.probe import probe
-from tests.feeds import free_port, udp_feed
+from tests.feeds import udp_feed
 from tests.media import BT601, BT709, FULL, LIMITED, write_video
+from tests.ports import free_port
 from tests.rtsp_server import RtspServer, needs_rtsp_server
 
 PATIENT = LiveSettings(open_timeout_seconds=8, first_frame_seconds=8)

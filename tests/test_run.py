@@ -23,7 +23,7 @@ from pipeline.record import Record
 from pipeline.road.task import RoadSettings
 from pipeline.run import watch
 from streams.errors import OpenError
-from tests.test_metrics import free_port
+from tests.ports import free_port
 from tests.worlds import FPS, Boxes, Expected, Sign, SquareDetector, write_world
 
 SIGNS = [Sign(2, z=45), Sign(13, x=-3.0, z=50), Sign(43, x=3.4, z=64)]

@@ -16,7 +16,8 @@ from pipeline.errors import ConfigError
 from pipeline.metrics import Metrics
 from pipeline.overload import Overload
 from pipeline.status import Status, served
-from tests.test_metrics import filled, free_port
+from tests.ports import free_port
+from tests.test_metrics import filled
 
 
 def got(port: int, path: str) -> tuple[int, str]:

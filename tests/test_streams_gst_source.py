@@ -30,7 +30,7 @@ from streams.gst_source import GstConnection, connector
 from streams.live_source import LiveSettings, LiveSource
 from streams.source import open_source
 from tests.media import BT601, BT709, FULL, LIMITED, number_of, write_video
-from tests.receiving import free_port
+from tests.ports import free_port
 from tests.rtsp_server import RtspServer, needs_rtsp_server
 
 pytestmark = pytest.mark.skipif(why_not() is not None, reason=why_not() or "")

@@ -28,7 +28,8 @@ from pipeline.receivers import WebhookSettings
 from pipeline.sinks import Sinks
 from pipeline.sinks.delivery import Delivery, Envelope
 from pipeline.sinks.webhook import open_webhook
-from tests.receiving import INFO, certificate, counted, free_port, happening, outlet, receiver, wait_until
+from tests.ports import free_port
+from tests.receiving import INFO, certificate, counted, happening, outlet, receiver, wait_until
 from tests.test_events import LIMIT, SIGHTING
 
 ROOT = Path(__file__).parents[1]
