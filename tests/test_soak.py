@@ -1,4 +1,4 @@
-"""A minute of the soak, and that its judge tells what grows."""
+"""Two minutes of the soak, and that its judge tells what grows."""
 
 import os
 from dataclasses import replace
@@ -46,7 +46,7 @@ def test_a_slope() -> None:
 
 
 def test_a_short_soak(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    verdict = soak(float(os.environ.get("MINUTES", "1")), seed=1, folder=tmp_path)
+    verdict = soak(float(os.environ.get("MINUTES", "2")), seed=1, folder=tmp_path)
     with capsys.disabled():
         print("\n" + verdict.table())
     assert not verdict.problems
