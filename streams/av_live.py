@@ -1,7 +1,7 @@
 """Live streams by PyAV: one connection to a camera or a broadcast feed. Knows FFmpeg's protocols; connects once.
 
 What FFmpeg is told is put together here from what is known to be wanted: nothing in a URL becomes an option of its own.
-HTTP is read by `web` and `hls`, since FFmpeg would go wherever a server leads it.
+HTTP is read by `web` and `hls`, and RTSP through a `passage`, since FFmpeg would go wherever a server leads it.
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from streams.deinterlace import Deinterlacer
 from streams.errors import DecodeError, OpenError, ReadTimeout, StreamError
 from streams.frame import Frame, StreamInfo
 from streams.gap import Reason, WallClock, sender_clock
-from streams.guard import Guard
+from streams.guard import PORTS, Guard
 from streams.hls import LONGEST_PLAYLIST, Hls, HlsPlace
 from streams.live_source import Connection, LiveSettings
+from streams.passage import Passage, through
 from streams.urls import Address
 from streams.web import Answer, Web
 
@@ -39,7 +40,7 @@ log = logging.getLogger(__name__)
 
 PROTOCOLS: Mapping[str, str] = {
     "rtsp": "rtsp,rtp,tcp,udp",
-    "rtsps": "rtsps,rtsp,rtp,tls,tcp,udp",
+    "rtsps": "rtsp,rtp,tcp,udp",  # TLS is ours
     "rtmp": "rtmp,tcp",
     "rtmps": "rtmps,tls,tcp",
     "udp": "udp",
@@ -85,6 +86,7 @@ class AvConnection:
 
     shown: address for messages; what FFmpeg says would hold the password
     feed: what the container reads, where that is not FFmpeg's
+    passage: through which it reads, where it does
     is_paced: frames come in bursts, and are given out at the pace of their times
     tap: is told of each packet before it is decoded
     has_clock: frames have times of their own; without, they have the time at which they came
@@ -98,6 +100,7 @@ class AvConnection:
         shown: str,
         settings: LiveSettings,
         feed: _Feeder | None = None,
+        passage: Passage | None = None,
         is_paced: bool = False,
         has_clock: bool = True,
     ) -> None:
@@ -106,6 +109,7 @@ class AvConnection:
         self.tap: Callable[[Packet[VideoStream]], None] | None = None
         self._shown = shown
         self._feed = feed
+        self._passage = passage
         self._is_paced = is_paced
         self._has_clock = has_clock
         self._closed = threading.Event()
@@ -145,6 +149,8 @@ class AvConnection:
         self._container.close()
         if self._feed is not None:
             self._feed.free()
+        if self._passage is not None:
+            self._passage.free()
 
     def _frames(self) -> Iterator[Frame]:
         deinterlacer = Deinterlacer()
@@ -203,6 +209,8 @@ class AvConnection:
             return
         if self._feed is not None and self._feed.error is not None:
             failure = self._feed.error
+        if self._passage is not None and self._passage.error is not None:
+            failure = self._passage.error
         raise failure or StreamError(f"{self._shown}: the stream ended", reason="end")
 
     def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
@@ -236,18 +244,33 @@ def connector(
     transport: of RTSP, `tcp` or `udp`; `udp` loses pieces rather than time
     allow_private: see `Guard`
     """
+    guard = Guard(address, allow_private=allow_private)
     if address.scheme in ("http", "https"):
-        guard, place = Guard(address, allow_private=allow_private), HlsPlace()
+        place = HlsPlace()
         return lambda: _connect_http(address, guard, place, name=name, settings=settings)
     url, options = _asked_of_ffmpeg(address, transport, settings)
-    return lambda: AvConnection(
-        _opened(
-            url, address.shown, settings, options=options, format_name="mpegts" if address.scheme == "udp" else None
-        ),
-        name=name,
-        shown=address.shown,
-        settings=settings,
-    )
+    if address.scheme in ("rtsp", "rtsps"):
+        return lambda: through(
+            address,
+            guard,
+            open_seconds=settings.open_timeout_seconds,
+            connect=lambda passage: AvConnection(
+                _opened(passage.address.url(), address.shown, settings, options=options, format_name=None),
+                name=name,
+                shown=address.shown,
+                settings=settings,
+                passage=passage,
+            ),
+        )
+
+    def connect() -> Connection:
+        if address.scheme in PORTS:
+            guard.admit(address)  # a name that was public, and is private by now
+        kind = "mpegts" if address.scheme == "udp" else None
+        container = _opened(url, address.shown, settings, options=options, format_name=kind)
+        return AvConnection(container, name=name, shown=address.shown, settings=settings)
+
+    return connect
 
 
 def camera_connector(

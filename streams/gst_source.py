@@ -24,7 +24,9 @@ from streams.frame import Frame, StreamInfo
 from streams.gap import Reason, WallClock, sender_clock
 from streams.gst_library import is_hardware, is_video_decoder, library
 from streams.gst_pixels import FORMATS, GstPixels
+from streams.guard import Guard
 from streams.live_source import Connection, LiveSettings
+from streams.passage import Passage, through
 from streams.urls import Address, address_of, redact
 
 log = logging.getLogger(__name__)
@@ -78,6 +80,7 @@ class GstConnection:
     shown: address for messages, without secrets
     secrets: what must not be told, wherever GStreamer says it
     sources: names of the elements that may read from outside; None: any
+    passage: through which it reads, where it does
 
     decoder, is_hardware: which it is, once it is known; media: what an RTSP server offers (`video`, `audio`)
 
@@ -93,6 +96,7 @@ class GstConnection:
         settings: LiveSettings,
         secrets: tuple[str, ...] = (),
         sources: tuple[str, ...] | None = None,
+        passage: Passage | None = None,
     ) -> None:
         self.corrupt_packets = 0
         self.decoder: str | None = None
@@ -107,6 +111,7 @@ class GstConnection:
         self._settings = settings
         self._secrets = secrets
         self._sources = sources
+        self._passage = passage
         self._closed = threading.Event()
         self._freeing = threading.Lock()
         self._is_read = False
@@ -269,6 +274,8 @@ class GstConnection:
                 raise OpenError(f"{self._shown}: {self._limit}", reason="limit")
             if sample is not None:
                 return sample
+            if self._passage is not None and self._passage.error is not None:
+                raise self._passage.error
             if self._error is not None:  # told after the pictures that came before it
                 raise self._error
             if self._has_ended or self._sink.is_eos():
@@ -407,6 +414,8 @@ class GstConnection:
         pipeline.set_state(self._library.gst.State.NULL)
         self._bus.set_flushing(True)
         self._bus = self._sink = None
+        if self._passage is not None:
+            self._passage.free()
         _OPEN.discard(self)
 
 
@@ -449,7 +458,7 @@ def connector(
             "the backend pyav looks at every address",
             reason="limit",
         )
-    element, properties = _source(address, transport)
+    element, own = _source(address, transport)
     if found.gst.ElementFactory.find(element) is None:
         raise OpenError(f"{shown}: GStreamer lacks {element} here", reason="limit")
     # Frames of HTTP come a segment at a time: the sink hands them out at the pace of their times.
@@ -457,8 +466,17 @@ def connector(
     text += " ! deinterlace method=yadif fields=top ! videoconvert n-threads=1"
     text += f" ! appsink name=sink sync={'true' if element == 'souphttpsrc' else 'false'}"
 
+    guard = Guard(address, allow_private=allow_private)
+
     def connect() -> Connection:
+        if element == "rtspsrc":
+            seconds = settings.open_timeout_seconds
+            return through(address, guard, open_seconds=seconds, connect=connect_by)
+        return connect_by(None)
+
+    def connect_by(passage: Passage | None) -> Connection:
         pipeline = found.gst.parse_launch(text)
+        properties = own if passage is None else _source(passage.address, transport)[1]
         source = pipeline.get_by_name("source")
         for key, value in properties.items():
             if source.find_property(key) is not None:
@@ -483,6 +501,7 @@ def connector(
                 secret for secret in (address.password, address.user, address.query) if secret and len(secret) > 3
             ),
             sources=(element, *_INNER_SOURCES),
+            passage=passage,
         )
         connection.media = media
         return connection

@@ -14,7 +14,10 @@ from collections.abc import Callable
 from streams.errors import OpenError
 from streams.urls import Address
 
-PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
+
+_ENCRYPTED = {"https": "http", "rtsps": "rtsp", "rtmps": "rtmp"}
+"""Schemes with TLS, and the same without: a stream leads to these two alone."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -63,9 +66,10 @@ class Guard:
 
     def admit(self, address: Address) -> list[str]:
         """Return the IP addresses that may be connected for it. Raises OpenError: `limit` where it may not be."""
-        if address.scheme not in PORTS:
+        family = _ENCRYPTED.get(self._origin[0], self._origin[0])
+        if address.scheme not in PORTS or _ENCRYPTED.get(address.scheme, address.scheme) != family:
             raise OpenError(f"{address.shown}: the stream leads to {address.scheme}:, which it may not", reason="limit")
-        if address.scheme == "http" and self._origin[0] == "https":
+        if address.scheme == family != self._origin[0]:
             raise OpenError(f"{address.shown}: an encrypted stream leads to an open one", reason="limit")
         port = address.port or PORTS[address.scheme]
         try:

@@ -14,7 +14,7 @@ import secrets
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from urllib.parse import urljoin
 
@@ -23,7 +23,7 @@ from streams.gap import Reason
 from streams.guard import PORTS, Guard
 from streams.urls import Address, address_of
 
-_REDIRECTS = 5
+MOST_REDIRECTS = 5
 _AGENT = "wayside"
 
 
@@ -46,7 +46,7 @@ class Web:
     def get(self, address: Address, *, headers: Mapping[str, str] | None = None) -> Answer:
         """Ask for an address and return the answer, redirects followed. Raises StreamError."""
         asked = address
-        for _ in range(_REDIRECTS + 1):
+        for _ in range(MOST_REDIRECTS + 1):
             response = self._ask(asked, headers or {})
             if response.status == 401 and self._may_log_in(asked, response):
                 response = self._ask(asked, headers or {})
@@ -55,7 +55,7 @@ class Web:
                 self._judge(asked, response.status)
                 return Answer(self, asked, response)
             asked = joined(asked, target)
-        raise OpenError(f"{address.shown}: redirected more than {_REDIRECTS} times", reason="limit")
+        raise OpenError(f"{address.shown}: redirected more than {MOST_REDIRECTS} times", reason="limit")
 
     def close(self) -> None:
         """End whatever is going on. Any thread."""
@@ -185,13 +185,34 @@ def trouble(address: Address, error: Exception, *, is_reading: bool = False) -> 
     return OpenError(f"{where}: the server does not speak HTTP", reason="unreachable")
 
 
+def connected(address: Address, ips: Sequence[str], port: int, seconds: float) -> socket.socket:
+    """Connect the first of some IP addresses that answers, by TLS where the scheme says so. Raises OSError."""
+    error: OSError = OSError("no address")
+    until = time.monotonic() + seconds
+    for ip in ips:
+        try:
+            made = socket.create_connection((ip, port), timeout=max(0.05, until - time.monotonic()))
+            break
+        except OSError as caught:
+            error = caught
+    else:
+        raise error
+    try:
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if address.scheme in ("https", "rtsps"):
+            return ssl.create_default_context().wrap_socket(made, server_hostname=address.host)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
 class _Pinned(http.client.HTTPConnection):
     """A connection to addresses that were looked at before, whatever the name resolves to by now."""
 
     def __init__(self, address: Address, ips: list[str], timeout: float) -> None:
         super().__init__(address.host, address.port or PORTS[address.scheme], timeout=timeout)
-        self._ips = ips
-        self._is_encrypted = address.scheme == "https"
+        self._address, self._ips = address, ips
         self._raw: socket.socket | None = None
         self._answer: http.client.HTTPResponse | None = None
 
@@ -200,20 +221,7 @@ class _Pinned(http.client.HTTPConnection):
         return self._answer
 
     def connect(self) -> None:
-        error: OSError = OSError("no address")
-        until = time.monotonic() + (self.timeout or 0)
-        for ip in self._ips:
-            try:
-                left = max(0.05, until - time.monotonic())
-                self._raw = self.sock = socket.create_connection((ip, self.port), timeout=left)
-                break
-            except OSError as caught:
-                error = caught
-        else:
-            raise error
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._is_encrypted:
-            self._raw = self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
+        self._raw = self.sock = connected(self._address, self._ips, self.port, self.timeout or 0)
 
     def close(self) -> None:
         super().close()
