@@ -123,12 +123,14 @@ class Answer:
     """What a server sends. `read` gives what there is, b"" at the end; never more than asked for.
 
     address: where it came from in the end; kind: its media type in lower case; length: bytes, None where it goes on
+    is_part: it is the range of bytes that was asked for
     """
 
     def __init__(self, web: Web, address: Address, response: http.client.HTTPResponse) -> None:
         self.address = address
         self.kind = response.headers.get_content_type().lower()
         self.length = response.length
+        self.is_part = response.status == 206
         self._web = web
         self._response = response
 

@@ -6,6 +6,7 @@ Each picture carries its number (`tests.media.picture`). They run in threads of 
 from __future__ import annotations
 
 import io
+import re
 import socket
 import threading
 import time
@@ -18,6 +19,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import av
 import cv2
+from cryptography.hazmat.primitives import padding
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from tests.media import picture
 
@@ -151,11 +154,13 @@ class Pages:
 
     def add(self, path: str, body: bytes, kind: str = "application/octet-stream") -> None:
         def page(request: BaseHTTPRequestHandler) -> None:
-            request.send_response(200)
+            asked = re.fullmatch(r"bytes=(\d+)-(\d+)", request.headers.get("Range", ""))
+            sent = body if asked is None else body[int(asked[1]) : int(asked[2]) + 1]
+            request.send_response(200 if asked is None else 206)
             request.send_header("Content-Type", kind)
-            request.send_header("Content-Length", str(len(body)))
+            request.send_header("Content-Length", str(len(sent)))
             request.end_headers()
-            request.wfile.write(body)
+            request.wfile.write(sent)
 
         self.pages[path] = page
 
@@ -197,16 +202,29 @@ def mjpeg_page(stop: threading.Event, fps: int = FPS, kind: str = "moving") -> C
     return page
 
 
+def encrypted(data: bytes, key: bytes, iv: bytes) -> bytes:
+    padder = padding.PKCS7(128).padder()
+    encryptor = Cipher(algorithms.AES(key), modes.CBC(iv)).encryptor()
+    return encryptor.update(padder.update(data) + padder.finalize()) + encryptor.finalize()
+
+
 class HlsFeed:
     """Publishes an endless stream as HLS on `pages`, a segment at a time, `/live.m3u8`; with program dates.
 
     segment_seconds: length of each; kept: how many stand in the playlist
+    key_every: segments that are encrypted by one key, `/0.key` and so on; 0 for none
     """
 
     def __init__(
-        self, pages: Pages, *, segment_seconds: int = 1, kept: int = 4, began_at: datetime | None = None
+        self,
+        pages: Pages,
+        *,
+        segment_seconds: int = 1,
+        kept: int = 4,
+        began_at: datetime | None = None,
+        key_every: int = 0,
     ) -> None:
-        self._pages, self._kept = pages, kept
+        self._pages, self._kept, self._key_every = pages, kept, key_every
         self._seconds = segment_seconds
         count = FPS * segment_seconds
         pieces = transport_stream(count=SECONDS * FPS)
@@ -222,7 +240,13 @@ class HlsFeed:
 
     def _publish(self) -> None:
         self.number += 1
-        self._pages.add(f"/{self.number}.ts", self._segments[self.number % len(self._segments)], "video/mp2t")
+        segment = self._segments[self.number % len(self._segments)]
+        if self._key_every:
+            number = self.number // self._key_every
+            key = number.to_bytes(16, "big")
+            self._pages.add(f"/{number}.key", key)
+            segment = encrypted(segment, key, self.number.to_bytes(16, "big"))
+        self._pages.add(f"/{self.number}.ts", segment, "video/mp2t")
         first = max(0, self.number - self._kept + 1)
         lines = [
             "#EXTM3U",
@@ -234,6 +258,8 @@ class HlsFeed:
             if self.began_at is not None and number == first:
                 date = self.began_at + timedelta(seconds=number * self._seconds)
                 lines.append(f"#EXT-X-PROGRAM-DATE-TIME:{date.isoformat(timespec='milliseconds')}")
+            if self._key_every and (number == first or number % self._key_every == 0):
+                lines.append(f'#EXT-X-KEY:METHOD=AES-128,URI="{number // self._key_every}.key"')
             lines += [f"#EXTINF:{self._seconds:.3f},", f"{number}.ts"]
         self._pages.add("/live.m3u8", "\n".join(lines).encode(), "application/vnd.apple.mpegurl")
 

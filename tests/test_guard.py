@@ -115,7 +115,9 @@ HEAD = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n"
         (HEAD + "#EXTINF:1,\nhttp://2130706433:{port}/1.ts\n", "private address|no such host"),  # 127.0.0.1 as a number
         (HEAD + "#EXTINF:1,\nhttp://[::ffff:127.0.0.1]:{port}/1.ts\n", "private address|no such host"),
         (HEAD + '#EXT-X-MAP:URI="{evil}/init.mp4"\n#EXTINF:1,\n1.ts\n', "private address"),
-        (HEAD + '#EXT-X-KEY:METHOD=AES-128,URI="{evil}/key"\n#EXTINF:1,\n1.ts\n', "segments are encrypted"),
+        (HEAD + '#EXT-X-KEY:METHOD=AES-128,URI="{evil}/key"\n#EXTINF:1,\n1.ts\n', "private address"),
+        (HEAD + '#EXT-X-KEY:METHOD=AES-128,URI="/to-evil"\n#EXTINF:1,\n1.ts\n', "private address"),
+        (HEAD + '#EXT-X-KEY:METHOD=AES-128,URI="file:///etc/passwd"\n#EXTINF:1,\n1.ts\n', "leads to"),
         ("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\n{evil}/live.m3u8\n", "private address"),
         (HEAD + "#EXTINF:1,\nfile:///etc/passwd\n", "leads to what is no address|leads to file:"),
         (HEAD + "#EXTINF:1,\nconcat:http://127.0.0.1:{port}/1.ts\n", "leads to what is no address"),
@@ -228,4 +230,4 @@ http://cdn.example/more.mp4?a=b
     assert found.target_seconds == 4
     header = found.segments[0].header
     assert header is not None
-    assert (header[0].url(), *header[1:]) == ("http://cam.example/init.mp4", 0, 100)
+    assert (header.address.url(), header.first_byte, header.byte_count) == ("http://cam.example/init.mp4", 0, 100)
