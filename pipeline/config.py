@@ -47,6 +47,8 @@ class StreamSettings:
     backend: of a live stream: `auto`, `pyav` or `gstreamer`
     transport: of RTSP: `tcp`, or `udp`, which loses pieces rather than time
     allow_private: what the server of a live stream leads to (segments, redirects) may be on the private network
+    ca_file: PEM of who vouches for the server of an encrypted stream, or its own certificate; without it the system's
+    tls_verify: off, any certificate is believed: whoever sits on the way can show other pictures and read the password
     """
 
     url: str
@@ -55,6 +57,8 @@ class StreamSettings:
     backend: str = "auto"
     transport: str = "tcp"
     allow_private: bool = False
+    ca_file: str | None = None
+    tls_verify: bool = True
 
     def __post_init__(self) -> None:
         if self.name is not None and not re.fullmatch(r"\w[\w.-]*", self.name):

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pipeline.config import Config, StreamSettings
 from pipeline.errors import ConfigError
 from streams.source import Source, open_source
+from streams.trust import Trust
 
 
 def _open_sample(url: str, name: str) -> Source:
@@ -30,6 +31,7 @@ def open_one(stream: StreamSettings, name: str, config: Config) -> Source:
         backend=stream.backend,
         transport=stream.transport,
         allow_private=stream.allow_private,
+        trust=Trust(stream.ca_file, stream.tls_verify),
         factories=FACTORIES,
     )
 

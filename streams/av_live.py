@@ -33,8 +33,9 @@ from streams.guard import PORTS, Guard
 from streams.hls import LONGEST_PLAYLIST, Hls, HlsPlace
 from streams.live_source import Connection, LiveSettings
 from streams.passage import Passage, through
+from streams.trust import Trust
 from streams.urls import Address
-from streams.web import Answer, Web
+from streams.web import Answer, Web, doubted
 
 log = logging.getLogger(__name__)
 
@@ -237,14 +238,20 @@ class AvConnection:
 
 
 def connector(
-    address: Address, *, name: str, settings: LiveSettings, transport: str = "tcp", allow_private: bool = False
+    address: Address,
+    *,
+    name: str,
+    settings: LiveSettings,
+    transport: str = "tcp",
+    allow_private: bool = False,
+    trust: Trust | None = None,
 ) -> Callable[[], Connection]:
     """Return what connects to an address, as often as it is called. Raises OpenError for what never can be.
 
     transport: of RTSP, `tcp` or `udp`; `udp` loses pieces rather than time
-    allow_private: see `Guard`
+    allow_private, trust: see `Guard`
     """
-    guard = Guard(address, allow_private=allow_private)
+    guard = Guard(address, allow_private=allow_private, trust=trust)
     if address.scheme in ("http", "https"):
         place = HlsPlace()
         return lambda: _connect_http(address, guard, place, name=name, settings=settings)
@@ -267,10 +274,23 @@ def connector(
         if address.scheme in PORTS:
             guard.admit(address)  # a name that was public, and is private by now
         kind = "mpegts" if address.scheme == "udp" else None
-        container = _opened(url, address.shown, settings, options=options, format_name=kind)
-        return AvConnection(container, name=name, shown=address.shown, settings=settings)
+        asked = options | (_tls(guard.trust) if address.scheme == "rtmps" else {})
+        failure: StreamError
+        try:
+            container = _opened(url, address.shown, settings, options=asked, format_name=kind)
+        except StreamError as error:
+            failure = error
+        else:
+            return AvConnection(container, name=name, shown=address.shown, settings=settings)
+        raise doubted(address, guard, settings.open_timeout_seconds) or failure
 
     return connect
+
+
+def _tls(trust: Trust) -> dict[str, str]:
+    """Return FFmpeg's options for certificates, of which it checks none by itself."""
+    file = trust.file()
+    return {"tls_verify": "1" if trust.verify else "0"} | ({} if file is None else {"ca_file": file})
 
 
 def camera_connector(

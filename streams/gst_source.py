@@ -27,7 +27,9 @@ from streams.gst_pixels import FORMATS, GstPixels
 from streams.guard import Guard
 from streams.live_source import Connection, LiveSettings
 from streams.passage import Passage, through
+from streams.trust import Trust
 from streams.urls import Address, address_of, redact
+from streams.web import doubted
 
 log = logging.getLogger(__name__)
 
@@ -435,12 +437,19 @@ def _free_all() -> None:
 
 
 def connector(
-    url: str, *, name: str, settings: LiveSettings, transport: str = "tcp", allow_private: bool = False
+    url: str,
+    *,
+    name: str,
+    settings: LiveSettings,
+    transport: str = "tcp",
+    allow_private: bool = False,
+    trust: Trust | None = None,
 ) -> Callable[[], Connection]:
     """Return what connects to a URL of `SCHEMES`, as often as it is called. Raises OpenError for what never can be.
 
     transport: of RTSP, `tcp` or `udp`
     allow_private: without it HTTP is not read: GStreamer goes wherever a playlist leads
+    trust: whose certificates are believed
     """
     found = library()
     if url.startswith("gst:"):
@@ -466,13 +475,20 @@ def connector(
     text += " ! deinterlace method=yadif fields=top ! videoconvert n-threads=1"
     text += f" ! appsink name=sink sync={'true' if element == 'souphttpsrc' else 'false'}"
 
-    guard = Guard(address, allow_private=allow_private)
+    guard = Guard(address, allow_private=allow_private, trust=trust)
+    if address.scheme in ("https", "rtmps"):
+        own |= _tls(address, guard.trust)
 
     def connect() -> Connection:
         if element == "rtspsrc":
             seconds = settings.open_timeout_seconds
             return through(address, guard, open_seconds=seconds, connect=connect_by)
-        return connect_by(None)
+        failure: StreamError
+        try:
+            return connect_by(None)
+        except StreamError as error:
+            failure = error
+        raise doubted(address, guard, settings.open_timeout_seconds) or failure
 
     def connect_by(passage: Passage | None) -> Connection:
         pipeline = found.gst.parse_launch(text)
@@ -582,6 +598,16 @@ def _source(address: Address, transport: str) -> tuple[str, dict[str, object]]:
             raise OpenError(f"{address.shown}: it names no port", reason="limit")
         return "udpsrc", {"address": address.host or "0.0.0.0", "port": address.port, "buffer-size": 1 << 20}
     return "souphttpsrc", {"location": bare.url(), "is-live": "true", "timeout": 5, **login}
+
+
+def _tls(address: Address, trust: Trust) -> dict[str, object]:
+    """Return properties for certificates, which GStreamer checks by itself. Raises OpenError."""
+    is_web = address.scheme == "https"
+    if not trust.verify:
+        return {"ssl-strict": "false"} if is_web else {"tls-validation-flags": "0"}
+    if trust.ca_file is not None and not is_web:
+        raise OpenError(f"{address.shown}: GStreamer takes no ca_file for rtmps; pyav does", reason="limit")
+    return {"ssl-ca-file": trust.ca_file} if trust.ca_file is not None else {}
 
 
 def _srt(address: Address) -> dict[str, object]:

@@ -12,11 +12,12 @@ import socket
 from collections.abc import Callable
 
 from streams.errors import OpenError
+from streams.trust import Trust
 from streams.urls import Address
 
 PORTS = {"http": 80, "https": 443, "rtsp": 554, "rtsps": 322, "rtmp": 1935, "rtmps": 443}
 
-_ENCRYPTED = {"https": "http", "rtsps": "rtsp", "rtmps": "rtmp"}
+ENCRYPTED = {"https": "http", "rtsps": "rtsp", "rtmps": "rtmp"}
 """Schemes with TLS, and the same without: a stream leads to these two alone."""
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
@@ -51,10 +52,21 @@ class Guard:
     origin: the configured address. Its host may be private, but may not become so: a name that was public, and is
         resolved to something private later, is refused
     allow_private: what the server leads to may be private too. Goes on: the server can reach what this machine can
+    trust: whose certificates are believed, of all servers that the stream leads to
     resolver: for tests
     """
 
-    def __init__(self, origin: Address, *, allow_private: bool = False, resolver: Resolver = resolve) -> None:
+    def __init__(
+        self,
+        origin: Address,
+        *,
+        allow_private: bool = False,
+        trust: Trust | None = None,
+        resolver: Resolver = resolve,
+    ) -> None:
+        self.trust = trust or Trust()
+        if origin.scheme in ENCRYPTED:
+            self.trust.context()  # so that a mistake is told at once
         self._origin = self._key(origin)
         self._allow_private = allow_private
         self._resolver = resolver
@@ -66,8 +78,8 @@ class Guard:
 
     def admit(self, address: Address) -> list[str]:
         """Return the IP addresses that may be connected for it. Raises OpenError: `limit` where it may not be."""
-        family = _ENCRYPTED.get(self._origin[0], self._origin[0])
-        if address.scheme not in PORTS or _ENCRYPTED.get(address.scheme, address.scheme) != family:
+        family = ENCRYPTED.get(self._origin[0], self._origin[0])
+        if address.scheme not in PORTS or ENCRYPTED.get(address.scheme, address.scheme) != family:
             raise OpenError(f"{address.shown}: the stream leads to {address.scheme}:, which it may not", reason="limit")
         if address.scheme == family != self._origin[0]:
             raise OpenError(f"{address.shown}: an encrypted stream leads to an open one", reason="limit")

@@ -10,6 +10,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from streams.errors import OpenError
 from streams.live_source import Connection, LiveSettings, LiveSource
+from streams.trust import Trust
 from streams.urls import Address, address_of, redact, scheme_of
 
 log = logging.getLogger(__name__)
@@ -34,12 +35,14 @@ def open_live(
     backend: str = "auto",
     transport: str = "tcp",
     allow_private: bool = False,
+    trust: Trust | None = None,
 ) -> LiveSource:
     """Make a source of a live URL; it connects when it is iterated.
 
     backend: `pyav`, `gstreamer`, or `auto`: PyAV but for what only GStreamer can
     transport: of RTSP, `tcp` or `udp`; `?transport=udp` in the URL goes before it
     allow_private: what the server leads to (segments, redirects) may be private; its own address always may
+    trust: whose certificates are believed; without it those that the system believes
 
     Raises OpenError for what never can work.
     """
@@ -51,7 +54,9 @@ def open_live(
         raise OpenError(f"{shown}: not with the backend pyav: {_GSTREAMER_ALONE[scheme or '']}", reason="limit")
     connect: Callable[[], Connection]
     if chosen == "gstreamer":
-        connect = _gstreamer(shown)(url, name=name, settings=settings, transport=transport, allow_private=allow_private)
+        connect = _gstreamer(shown)(
+            url, name=name, settings=settings, transport=transport, allow_private=allow_private, trust=trust
+        )
     else:
         from streams.av_live import connector
 
@@ -60,7 +65,11 @@ def open_live(
         except ValueError as error:
             raise OpenError(f"{shown}: {error}", reason="limit") from None
         shown = address.shown
-        connect = connector(address, name=name, settings=settings, transport=transport, allow_private=allow_private)
+        connect = connector(
+            address, name=name, settings=settings, transport=transport, allow_private=allow_private, trust=trust
+        )
+    if trust is not None and not trust.verify:
+        log.warning("%s: %s: certificates are not checked (tls_verify = false)", name, shown)
     log.info("%s: %s is read by %s: %s", name, shown, chosen, why)
     return LiveSource(url, name=name, connect=connect, settings=settings, backend=chosen)
 

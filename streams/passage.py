@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import TypeVar
 
 from streams.errors import OpenError, StreamError
-from streams.guard import PORTS, Guard
+from streams.guard import Guard
 from streams.urls import Address
 from streams.web import MOST_REDIRECTS, connected, joined, trouble
 
@@ -57,7 +57,7 @@ class Passage:
         self._open_seconds = open_seconds
         ips = guard.admit(address)
         try:
-            self._server = connected(address, ips, address.port or PORTS[address.scheme], open_seconds)
+            self._server = connected(address, guard, ips, open_seconds)
         except OSError as error:
             raise trouble(address, error) from None
         self._peer = self._server.getpeername()[0]

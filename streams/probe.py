@@ -20,6 +20,7 @@ from streams.av_source import AvSource, open_container, pick_video
 from streams.errors import OpenError, StreamError
 from streams.live_source import LiveSettings, LiveSource
 from streams.source import open_source
+from streams.trust import Trust
 from streams.urls import redact, scheme_of
 
 _MATRICES = {1: "BT.709", 4: "FCC", 5: "BT.601", 6: "BT.601", 7: "SMPTE 240M", 9: "BT.2020", 10: "BT.2020"}
@@ -108,13 +109,14 @@ def probe(
     backend: str = "auto",
     transport: str = "tcp",
     allow_private: bool = False,
+    trust: Trust | None = None,
 ) -> Probe:
     """Read `seconds` of a source: of the world's time where it is live, of its own where it is not.
 
     Raises StreamError where it gives no picture at all.
     """
     meter = _Meter()
-    source = open_source(url, live=live, backend=backend, transport=transport, allow_private=allow_private)
+    source = open_source(url, live=live, backend=backend, transport=transport, allow_private=allow_private, trust=trust)
     try:
         if isinstance(source, LiveSource):
             return _probe_live(source, redact(url), seconds, meter)

@@ -17,6 +17,7 @@ from streams.frame import Frame, StreamInfo
 from streams.image_source import IMAGE_SUFFIXES, ImageSource
 from streams.live import SCHEMES, open_live
 from streams.live_source import LiveSettings
+from streams.trust import Trust
 from streams.urls import redact, scheme_of, stream_name
 
 
@@ -65,6 +66,7 @@ def open_source(
     backend: str = "auto",
     transport: str = "tcp",
     allow_private: bool = False,
+    trust: Trust | None = None,
     factories: Mapping[str, Factory] = MappingProxyType({}),
 ) -> Source:
     """Open a video file, a folder or glob of images, one image, a camera, a live stream, or what a factory opens.
@@ -74,7 +76,7 @@ def open_source(
     name: of the stream; without it `urls.stream_name` finds one.
     image_fps: pace of images, which have no times of their own.
     decoder_threads: for a video file; see `AvSource`. Only 1 gives the same frames every time of a damaged file.
-    live: how live streams and cameras are watched; backend, transport, allow_private: see `live.open_live`
+    live: how live streams and cameras are watched; backend, transport, allow_private, trust: see `live.open_live`
     factories: more schemes, from a caller that makes frames itself.
 
     Raises OpenError with one clear line where there is nothing to open.
@@ -86,7 +88,9 @@ def open_source(
     if scheme == "camera":
         return open_camera(url, name, live)
     if scheme in SCHEMES:
-        return open_live(url, name, settings=live, backend=backend, transport=transport, allow_private=allow_private)
+        return open_live(
+            url, name, settings=live, backend=backend, transport=transport, allow_private=allow_private, trust=trust
+        )
     if scheme == "file":
         url = unquote(re.sub("^file:(//(localhost)?(?=/))?", "", url))
     elif "://" in url:

@@ -20,7 +20,7 @@ from urllib.parse import urljoin
 
 from streams.errors import OpenError, ReadTimeout, StreamError
 from streams.gap import Reason
-from streams.guard import PORTS, Guard
+from streams.guard import ENCRYPTED, PORTS, Guard
 from streams.urls import Address, address_of
 
 MOST_REDIRECTS = 5
@@ -75,7 +75,7 @@ class Web:
         if self._connection is not None:
             self._connection.close()
         ips = self._guard.admit(address)
-        self._connection = _Pinned(address, ips, self._open_seconds)
+        self._connection = _Pinned(address, self._guard, ips, self._open_seconds)
         target = (address.path or "/") + (f"?{address.query}" if address.query else "")
         sent = {"User-Agent": _AGENT, "Accept": "*/*", "Connection": "close", **headers}
         if (word := self._password(address, target)) is not None:
@@ -180,6 +180,10 @@ def trouble(address: Address, error: Exception, *, is_reading: bool = False) -> 
         return StreamError(f"{where}: the connection was reset", reason="reset")
     if isinstance(error, http.client.IncompleteRead):
         return StreamError(f"{where}: the server broke off", reason="end")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = f"its certificate is not trusted: {error.verify_message}"
+        how = "ca_file names who vouches for it, tls_verify = false does without"
+        return OpenError(f"{where}: {why} ({how})", reason="unreachable")
     if isinstance(error, ssl.SSLError):
         return OpenError(f"{where}: no encrypted connection: {error.reason or 'failed'}", reason="unreachable")
     if isinstance(error, OSError) and error.strerror:
@@ -187,8 +191,25 @@ def trouble(address: Address, error: Exception, *, is_reading: bool = False) -> 
     return OpenError(f"{where}: the server does not speak HTTP", reason="unreachable")
 
 
-def connected(address: Address, ips: Sequence[str], port: int, seconds: float) -> socket.socket:
+def doubted(address: Address, guard: Guard, seconds: float) -> StreamError | None:
+    """Return what is wrong with a server's certificate, where something else could not read it; None where nothing is.
+
+    FFmpeg and GStreamer say of a certificate no more than that it did not work.
+    """
+    if address.scheme not in ENCRYPTED:
+        return None
+    try:
+        connected(address, guard, guard.admit(address), seconds).close()
+    except ssl.SSLCertVerificationError as error:
+        return trouble(address, error)
+    except OSError:
+        pass  # then it had something else to say
+    return None
+
+
+def connected(address: Address, guard: Guard, ips: Sequence[str], seconds: float) -> socket.socket:
     """Connect the first of some IP addresses that answers, by TLS where the scheme says so. Raises OSError."""
+    port = address.port or PORTS[address.scheme]
     error: OSError = OSError("no address")
     until = time.monotonic() + seconds
     for ip in ips:
@@ -201,8 +222,8 @@ def connected(address: Address, ips: Sequence[str], port: int, seconds: float) -
         raise error
     try:
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if address.scheme in ("https", "rtsps"):
-            return ssl.create_default_context().wrap_socket(made, server_hostname=address.host)
+        if address.scheme in ENCRYPTED:
+            return guard.trust.context().wrap_socket(made, server_hostname=address.host)
     except BaseException:
         made.close()
         raise
@@ -212,9 +233,9 @@ def connected(address: Address, ips: Sequence[str], port: int, seconds: float) -
 class _Pinned(http.client.HTTPConnection):
     """A connection to addresses that were looked at before, whatever the name resolves to by now."""
 
-    def __init__(self, address: Address, ips: list[str], timeout: float) -> None:
+    def __init__(self, address: Address, guard: Guard, ips: list[str], timeout: float) -> None:
         super().__init__(address.host, address.port or PORTS[address.scheme], timeout=timeout)
-        self._address, self._ips = address, ips
+        self._address, self._guard, self._ips = address, guard, ips
         self._raw: socket.socket | None = None
         self._answer: http.client.HTTPResponse | None = None
 
@@ -223,7 +244,7 @@ class _Pinned(http.client.HTTPConnection):
         return self._answer
 
     def connect(self) -> None:
-        self._raw = self.sock = connected(self._address, self._ips, self.port, self.timeout or 0)
+        self._raw = self.sock = connected(self._address, self._guard, self._ips, self.timeout or 0)
 
     def close(self) -> None:
         super().close()

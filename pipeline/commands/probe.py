@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pipeline.errors import ConfigError
 from streams.live import BACKENDS, TRANSPORTS
 from streams.probe import Probe, probe
+from streams.trust import Trust
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allow-private", action="store_true", help="let what a server leads to be on the private network"
     )
+    parser.add_argument("--ca-file", metavar="PEM", help="who vouches for an encrypted stream (default: the system's)")
+    parser.add_argument("--no-tls-verify", action="store_true", help="believe any certificate")
     parser.add_argument("--json", action="store_true", help="one line of JSON in place of the table")
 
 
@@ -33,6 +36,7 @@ def run(args: argparse.Namespace) -> int:
         backend=args.backend,
         transport=args.transport,
         allow_private=args.allow_private,
+        trust=Trust(args.ca_file, not args.no_tls_verify),
     )
     if args.json:
         print(json.dumps({key: _rounded(value) for key, value in asdict(found).items()}))
