@@ -49,6 +49,7 @@ class StreamSettings:
     allow_private: what the server of a live stream leads to (segments, redirects) may be on the private network
     ca_file: PEM of who vouches for the server of an encrypted stream, or its own certificate; without it the system's
     tls_verify: off, any certificate is believed: whoever sits on the way can show other pictures and read the password
+    isolate: a live stream is decoded in a process of its own; without it, as `live.isolate` says
     """
 
     url: str
@@ -59,6 +60,7 @@ class StreamSettings:
     allow_private: bool = False
     ca_file: str | None = None
     tls_verify: bool = True
+    isolate: bool | None = None
 
     def __post_init__(self) -> None:
         if self.name is not None and not re.fullmatch(r"\w[\w.-]*", self.name):

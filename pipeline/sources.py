@@ -32,6 +32,7 @@ def open_one(stream: StreamSettings, name: str, config: Config) -> Source:
         transport=stream.transport,
         allow_private=stream.allow_private,
         trust=Trust(stream.ca_file, stream.tls_verify),
+        isolate=stream.isolate,
         factories=FACTORIES,
     )
 

@@ -30,7 +30,7 @@ from streams.errors import DecodeError, OpenError, ReadTimeout, StreamError
 from streams.frame import Frame, StreamInfo
 from streams.gap import Reason, WallClock, sender_clock
 from streams.guard import PORTS, Guard
-from streams.hls import LONGEST_PLAYLIST, Hls, HlsPlace
+from streams.hls import LONGEST_PLAYLIST, Hls, HlsPlace, Past
 from streams.live_source import Connection, LiveSettings
 from streams.passage import Passage, through
 from streams.trust import Trust
@@ -81,6 +81,9 @@ _PROBE_BRIEFLY = {"analyzeduration": "100000"}
 
 _PROGRAM_DATE_ERROR_SECONDS = 0.1
 
+_MOST_STARVED = 5
+"""Packets in a row for which the decoder got no memory; damaged ones may claim that too, but not for so long."""
+
 
 class AvConnection:
     """The video of an open container, until it ends or `close`. See `live_source.Connection`.
@@ -114,6 +117,7 @@ class AvConnection:
         self._is_paced = is_paced
         self._has_clock = has_clock
         self._closed = threading.Event()
+        self._starved = 0
         self._container = container
         self._pixels = AvPixels()
         try:
@@ -216,11 +220,16 @@ class AvConnection:
 
     def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
         try:
-            return packet.decode()
+            pictures = packet.decode()
         except av.FFmpegError as error:
+            self._starved = self._starved + 1 if error.errno == errno.ENOMEM else 0
+            if self._starved == _MOST_STARVED:
+                raise DecodeError(f"{self._shown}: {error.strerror}") from None
             self.corrupt_packets += self._first_pts is not None  # before it, all that lacks is a key frame
             log.debug("%s: packet at %s: %s", self._shown, packet.pts, error.strerror)
             return []
+        self._starved = 0
+        return pictures
 
     def _find_wall_clock(self, at: float, seconds: float) -> WallClock | None:
         """Return what the stream says of its first picture's time, where it does by now."""
@@ -245,16 +254,18 @@ def connector(
     transport: str = "tcp",
     allow_private: bool = False,
     trust: Trust | None = None,
+    past: Past | None = None,
 ) -> Callable[[], Connection]:
     """Return what connects to an address, as often as it is called. Raises OpenError for what never can be.
 
     transport: of RTSP, `tcp` or `udp`; `udp` loses pieces rather than time
     allow_private, trust: see `Guard`
+    past: what earlier connections have left; without it they have left nothing
     """
-    guard = Guard(address, allow_private=allow_private, trust=trust)
+    past = past or Past(Guard(address, allow_private=allow_private, trust=trust), HlsPlace())
+    guard = past.guard
     if address.scheme in ("http", "https"):
-        place = HlsPlace()
-        return lambda: _connect_http(address, guard, place, name=name, settings=settings)
+        return lambda: _connect_http(address, guard, past.place, name=name, settings=settings)
     url, options = _asked_of_ffmpeg(address, transport, settings)
     if address.scheme in ("rtsp", "rtsps"):
         return lambda: through(

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 
 from streams.av_live import camera_connector
 from streams.errors import OpenError
+from streams.isolated import isolated
 from streams.live_source import LiveSettings, LiveSource
 
 _OPTIONS = {"size": "video_size", "fps": "framerate", "format": "input_format"}
@@ -18,11 +19,13 @@ _VIDEO4LINUX = 81
 """Major number of its devices in Linux."""
 
 
-def open_camera(url: str, name: str, settings: LiveSettings | None = None) -> LiveSource:
+def open_camera(
+    url: str, name: str, settings: LiveSettings | None = None, *, isolate: bool | None = None
+) -> LiveSource:
     """Open `camera:0`, `camera:/dev/video2`, `camera:0?size=1280x720&fps=30&format=mjpeg` or `/dev/video0`.
 
     Most cameras give more than some 5 frames a second of 1080p as `mjpeg` only. One that is pulled out later is waited
-    for, as with any live stream.
+    for, as with any live stream. isolate: see `live.open_live`
     """
     place, _, query = url.removeprefix("camera:").partition("?")
     device = f"/dev/video{place}" if place.isdecimal() else place
@@ -38,4 +41,6 @@ def open_camera(url: str, name: str, settings: LiveSettings | None = None) -> Li
     settings = settings or LiveSettings()
     asked = {_OPTIONS[key]: value for key, value in options.items()}
     connect = camera_connector(device, name=name, settings=settings, options=asked)
+    if settings.isolate if isolate is None else isolate:
+        connect = isolated(url, name=name, shown=url, settings=settings)
     return LiveSource(url, name=name, connect=connect, settings=settings)

@@ -9,11 +9,23 @@ from types import MappingProxyType
 from typing import Literal
 
 Reason = Literal[
-    "end", "reset", "stall", "timeout", "refused", "unreachable", "decode", "limit", "frozen", "black", "other"
+    "end",
+    "reset",
+    "stall",
+    "timeout",
+    "refused",
+    "unreachable",
+    "decode",
+    "decoder",
+    "limit",
+    "frozen",
+    "black",
+    "other",
 ]
 """Why a live stream was not watched: it ended or was closed (`end`), was cut off (`reset`), fell silent (`stall`), did
 not answer (`timeout`), turned the credentials down (`refused`), could not be reached, gave what cannot be decoded,
-broke a limit (size, address, protocol), or showed the same or no picture for long."""
+broke a limit (size, address, protocol), had the process that decodes it alone die or break its bounds (`decoder`), or
+showed the same or no picture for long."""
 
 State = Literal["connecting", "live", "frozen", "black", "stalled", "waiting", "refused", "ended"]
 """How a live stream is: `waiting` backs off before it connects again, `refused` does so for longer."""

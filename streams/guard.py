@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from streams.errors import OpenError
 from streams.trust import Trust
@@ -53,6 +53,7 @@ class Guard:
         resolved to something private later, is refused
     allow_private: what the server leads to may be private too. Goes on: the server can reach what this machine can
     trust: whose certificates are believed, of all servers that the stream leads to
+    known: private addresses of the configured host, where another guard has found them out already
     resolver: for tests
     """
 
@@ -62,15 +63,22 @@ class Guard:
         *,
         allow_private: bool = False,
         trust: Trust | None = None,
+        known: Iterable[str] | None = None,
         resolver: Resolver = resolve,
     ) -> None:
         self.trust = trust or Trust()
         if origin.scheme in ENCRYPTED:
             self.trust.context()  # so that a mistake is told at once
+        self.origin = origin
         self._origin = self._key(origin)
         self._allow_private = allow_private
         self._resolver = resolver
-        self._known: frozenset[str] | None = None
+        self._known = None if known is None else frozenset(known)
+
+    @property
+    def known(self) -> frozenset[str] | None:
+        """Private addresses that the configured host had when it was asked for first; None before."""
+        return self._known
 
     def is_origin(self, address: Address) -> bool:
         """Say whether it is the configured server: only there does its password go."""

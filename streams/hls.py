@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from streams.errors import OpenError, StreamError
+from streams.guard import Guard
 from streams.urls import Address
 from streams.web import Answer, Web, joined
 
@@ -87,6 +88,14 @@ class HlsPlace:
     """How far a stream was read, over all its connections; -1 is not at all."""
 
     number: int = field(default=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What one connection over HTTP leaves to the next: which addresses are known, and how far was read."""
+
+    guard: Guard
+    place: HlsPlace
 
 
 class Hls:

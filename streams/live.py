@@ -9,6 +9,9 @@ from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode
 
 from streams.errors import OpenError
+from streams.guard import PORTS, Guard
+from streams.hls import HlsPlace, Past
+from streams.isolated import isolated
 from streams.live_source import Connection, LiveSettings, LiveSource
 from streams.trust import Trust
 from streams.urls import Address, address_of, redact, scheme_of
@@ -36,6 +39,8 @@ def open_live(
     transport: str = "tcp",
     allow_private: bool = False,
     trust: Trust | None = None,
+    isolate: bool | None = None,
+    past: Past | None = None,
 ) -> LiveSource:
     """Make a source of a live URL; it connects when it is iterated.
 
@@ -43,6 +48,8 @@ def open_live(
     transport: of RTSP, `tcp` or `udp`; `?transport=udp` in the URL goes before it
     allow_private: what the server leads to (segments, redirects) may be private; its own address always may
     trust: whose certificates are believed; without it those that the system believes
+    isolate: it is decoded in a process of its own; None is as `settings` has it
+    past: what earlier connections have left
 
     Raises OpenError for what never can work.
     """
@@ -52,6 +59,7 @@ def open_live(
     shown = redact(url)
     if chosen == "pyav" and scheme in _GSTREAMER_ALONE:
         raise OpenError(f"{shown}: not with the backend pyav: {_GSTREAMER_ALONE[scheme or '']}", reason="limit")
+    isolate = settings.isolate if isolate is None else isolate
     connect: Callable[[], Connection]
     if chosen == "gstreamer":
         connect = _gstreamer(shown)(
@@ -65,13 +73,35 @@ def open_live(
         except ValueError as error:
             raise OpenError(f"{shown}: {error}", reason="limit") from None
         shown = address.shown
+        if past is None and address.scheme in PORTS:
+            past = Past(Guard(address, allow_private=allow_private, trust=trust), HlsPlace())
         connect = connector(
-            address, name=name, settings=settings, transport=transport, allow_private=allow_private, trust=trust
+            address,
+            name=name,
+            settings=settings,
+            transport=transport,
+            allow_private=allow_private,
+            trust=trust,
+            past=past,
         )
     if trust is not None and not trust.verify:
         log.warning("%s: %s: certificates are not checked (tls_verify = false)", name, shown)
     log.info("%s: %s is read by %s: %s", name, shown, chosen, why)
-    return LiveSource(url, name=name, connect=connect, settings=settings, backend=chosen)
+    told = chosen
+    if isolate:
+        told = f"{chosen}, isolated"
+        connect = isolated(
+            url,
+            name=name,
+            shown=shown,
+            settings=settings,
+            backend=chosen,
+            transport=transport,
+            allow_private=allow_private,
+            trust=trust,
+            past=past,
+        )
+    return LiveSource(url, name=name, connect=connect, settings=settings, backend=told)
 
 
 def _chosen(scheme: str | None, backend: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType, TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from streams.backoff import Backoff
 from streams.errors import ReadTimeout, StreamError
@@ -55,6 +55,9 @@ class LiveSettings:
     healthy_seconds: after so long with frames the waits begin anew
     frozen_seconds, black_seconds: after so long the picture counts as frozen or black; 0 never
     longest_side: of a picture, in pixels; what claims more is refused
+    isolate: each stream that does not say otherwise is decoded in a process of its own
+    isolate_megabytes: of memory that such a process may ask for, its libraries included. Goes up: larger pictures fit,
+        and a decoder that runs wild takes more before it is stopped
     """
 
     stall_seconds: float = 3.0
@@ -66,6 +69,8 @@ class LiveSettings:
     frozen_seconds: float = 10.0
     black_seconds: float = 5.0
     longest_side: int = 8192
+    isolate: bool = False
+    isolate_megabytes: int = 1024
 
     def __post_init__(self) -> None:
         for name in ("stall_seconds", "open_timeout_seconds", "first_frame_seconds", "backoff_seconds"):
@@ -76,6 +81,8 @@ class LiveSettings:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if not 16 <= self.longest_side <= 16384:
             raise ValueError(f"longest_side must be between 16 and 16384, got {self.longest_side}")
+        if not 1 <= self.isolate_megabytes <= 1 << 20:
+            raise ValueError(f"isolate_megabytes must be between 1 and 1048576, got {self.isolate_megabytes}")
 
 
 class Connection(Protocol):
@@ -100,6 +107,15 @@ class Connection(Protocol):
     def __iter__(self) -> Iterator[Frame]: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class SlowConnection(Connection, Protocol):
+    """A connection that is there before it is open, so that `close` can end that too."""
+
+    def wait_open(self) -> None:
+        """Wait until the stream is known, before the iteration. Raises StreamError."""
+        ...
 
 
 class LiveSource:
@@ -194,7 +210,10 @@ class LiveSource:
 
     def connect(self) -> Connection:
         """Open a connection for whoever wants it without what this class does around it. Raises StreamError."""
-        return self._connect()
+        connection = self._connect()
+        if isinstance(connection, SlowConnection):
+            connection.wait_open()
+        return connection
 
     def health(self) -> Health:
         """Return how the stream is. Any thread; never waits for the network."""
@@ -464,11 +483,15 @@ class _Reader(threading.Thread):
     def _run(self) -> None:
         connection = self._open()
         with self._changed:
-            self._connection, self.opened_at = connection, time.monotonic()
-            self._changed.notify_all()
+            self._connection = connection
             is_stopping = self._is_stopping
         if is_stopping:
             connection.close()
+        if isinstance(connection, SlowConnection):
+            connection.wait_open()
+        with self._changed:
+            self.opened_at = time.monotonic()
+            self._changed.notify_all()
         for frame in connection:  # its own `finally` sets free what it holds
             if not self._put(frame):
                 connection.close()

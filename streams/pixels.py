@@ -89,6 +89,15 @@ class YuvPixels:
         self._rgb: Image | None = None
 
     @property
+    def planes(self) -> tuple[Plane, Plane, Plane]:
+        """Y, U and V as they lie in memory."""
+        return self._y, self._u, self._v
+
+    @property
+    def to_rgb(self) -> NDArray[np.float32]:
+        return self._to_rgb
+
+    @property
     def size_wh(self) -> tuple[int, int]:
         return self._y.shape[1], self._y.shape[0]
 

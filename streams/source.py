@@ -67,6 +67,7 @@ def open_source(
     transport: str = "tcp",
     allow_private: bool = False,
     trust: Trust | None = None,
+    isolate: bool | None = None,
     factories: Mapping[str, Factory] = MappingProxyType({}),
 ) -> Source:
     """Open a video file, a folder or glob of images, one image, a camera, a live stream, or what a factory opens.
@@ -76,7 +77,8 @@ def open_source(
     name: of the stream; without it `urls.stream_name` finds one.
     image_fps: pace of images, which have no times of their own.
     decoder_threads: for a video file; see `AvSource`. Only 1 gives the same frames every time of a damaged file.
-    live: how live streams and cameras are watched; backend, transport, allow_private, trust: see `live.open_live`
+    live: how live streams and cameras are watched; backend, transport, allow_private, trust, isolate: see
+        `live.open_live`
     factories: more schemes, from a caller that makes frames itself.
 
     Raises OpenError with one clear line where there is nothing to open.
@@ -86,25 +88,34 @@ def open_source(
     if scheme is not None and scheme in factories:
         return factories[scheme](url, name)
     if scheme == "camera":
-        return open_camera(url, name, live)
+        return open_camera(url, name, live, isolate=isolate)
     if scheme in SCHEMES:
         return open_live(
-            url, name, settings=live, backend=backend, transport=transport, allow_private=allow_private, trust=trust
+            url,
+            name,
+            settings=live,
+            backend=backend,
+            transport=transport,
+            allow_private=allow_private,
+            trust=trust,
+            isolate=isolate,
         )
     if scheme == "file":
         url = unquote(re.sub("^file:(//(localhost)?(?=/))?", "", url))
     elif "://" in url:
         known = ", ".join(f"{each}:" for each in ("camera", *SCHEMES, *factories))
         raise OpenError(f"{redact(url)}: no source for {scheme}: (known: a path, {known})")
-    return _open_path(url, name, image_fps, decoder_threads, live)
+    return _open_path(url, name, image_fps, decoder_threads, live, isolate)
 
 
-def _open_path(text: str, name: str, image_fps: float, decoder_threads: int, live: LiveSettings | None) -> Source:
+def _open_path(
+    text: str, name: str, image_fps: float, decoder_threads: int, live: LiveSettings | None, isolate: bool | None
+) -> Source:
     path = Path(text)
     if not text:  # which pathlib takes for the current folder
         raise OpenError("the path is empty")
     if path.is_char_device():
-        return open_camera(text, name, live)
+        return open_camera(text, name, live, isolate=isolate)
     if path.is_dir():
         return ImageSource(path.iterdir(), place=text, name=name, fps=image_fps)
     if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file():
