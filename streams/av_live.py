@@ -81,9 +81,6 @@ _PROBE_BRIEFLY = {"analyzeduration": "100000"}
 
 _PROGRAM_DATE_ERROR_SECONDS = 0.1
 
-_MOST_STARVED = 5
-"""Packets in a row for which the decoder got no memory; damaged ones may claim that too, but not for so long."""
-
 
 class AvConnection:
     """The video of an open container, until it ends or `close`. See `live_source.Connection`.
@@ -117,7 +114,6 @@ class AvConnection:
         self._is_paced = is_paced
         self._has_clock = has_clock
         self._closed = threading.Event()
-        self._starved = 0
         self._container = container
         self._pixels = AvPixels()
         try:
@@ -220,16 +216,11 @@ class AvConnection:
 
     def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
         try:
-            pictures = packet.decode()
+            return packet.decode()
         except av.FFmpegError as error:
-            self._starved = self._starved + 1 if error.errno == errno.ENOMEM else 0
-            if self._starved == _MOST_STARVED:
-                raise DecodeError(f"{self._shown}: {error.strerror}") from None
             self.corrupt_packets += self._first_pts is not None  # before it, all that lacks is a key frame
             log.debug("%s: packet at %s: %s", self._shown, packet.pts, error.strerror)
             return []
-        self._starved = 0
-        return pictures
 
     def _find_wall_clock(self, at: float, seconds: float) -> WallClock | None:
         """Return what the stream says of its first picture's time, where it does by now."""

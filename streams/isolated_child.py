@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import mmap
 import os
 import re
 import signal
@@ -16,6 +17,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
@@ -40,6 +42,11 @@ _DESCRIPTORS = 256
 _SET_NO_NEW_PRIVS = 38  # of prctl
 _SET_SIGNAL = 10  # F_SETSIG, which Python's fcntl does not name
 _LONGEST_TEXT = 500
+
+_ROOM = 64 << 20
+"""Bytes of a picture of 8192 by 4320 and some more."""
+
+_LOOK_SECONDS = 1.0
 
 
 def main() -> None:
@@ -109,11 +116,15 @@ def _line(descriptor: int) -> bytes:
 
 
 class _Sender:
-    """Sends messages to the parent, one at a time. Any thread."""
+    """Sends messages to the parent, one at a time. Any thread.
+
+    frame_at: monotonic time at which the last frame was sent, None before
+    """
 
     def __init__(self, parent: socket.socket) -> None:
         self._parent = parent
         self._lock = threading.Lock()
+        self.frame_at: float | None = None
 
     def send(self, head: dict[str, Any], *body: Any) -> None:
         """Send a message: the length of its JSON, the JSON, and of a frame the bytes of its planes.
@@ -125,6 +136,25 @@ class _Sender:
             self._parent.sendall(LENGTH.pack(len(text)) + text)
             for piece in body:
                 self._parent.sendall(piece)
+        if body:
+            self.frame_at = time.monotonic()
+
+
+def is_full() -> bool:
+    """Say whether there is no memory left for a large picture."""
+    try:
+        mmap.mmap(-1, _ROOM).close()
+    except (OSError, MemoryError):
+        return True
+    return False
+
+
+def _watch_memory(sender: _Sender) -> None:
+    """End the process where no pictures come and memory is out: FFmpeg would take that for damaged packets."""
+    while True:
+        time.sleep(_LOOK_SECONDS)
+        if (sender.frame_at is None or time.monotonic() - sender.frame_at > _LOOK_SECONDS) and is_full():
+            os._exit(OUT_OF_MEMORY)
 
 
 def _serve(task: dict[str, Any], sender: _Sender) -> None:
@@ -141,6 +171,7 @@ def _serve(task: dict[str, Any], sender: _Sender) -> None:
     from streams.urls import address_of, scheme_of
 
     cv2.setNumThreads(1)
+    threading.Thread(target=_watch_memory, args=(sender,), daemon=True).start()
     _forward_log(sender, task["level"])
     past, trust = None, Trust(task["ca_file"], task["tls_verify"])
     try:
@@ -180,6 +211,8 @@ def _serve(task: dict[str, Any], sender: _Sender) -> None:
         at = traceback.extract_tb(caught.__traceback__)[-1]
         # Not its text, which may hold an address as it is.
         error = StreamError(f"an error of this program: {type(caught).__name__} at {at.name}, line {at.lineno}")
+    if sender.frame_at is None and is_full():
+        raise MemoryError
     sender.send({"kind": "end", "error": type(error).__name__, "reason": error.reason, "message": str(error)})
 
 

@@ -70,7 +70,7 @@ class LiveSettings:
     black_seconds: float = 5.0
     longest_side: int = 8192
     isolate: bool = False
-    isolate_megabytes: int = 1024
+    isolate_megabytes: int = 1536
 
     def __post_init__(self) -> None:
         for name in ("stall_seconds", "open_timeout_seconds", "first_frame_seconds", "backoff_seconds"):
