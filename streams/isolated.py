@@ -123,7 +123,10 @@ class IsolatedConnection:
             if head is None or head["kind"] != "open":
                 raise self._nonsense()
             self._socket.settimeout(None)
-            self._take_state(head)
+            try:
+                self._take_state(head)
+            except (ValueError, TypeError, LookupError):
+                raise self._nonsense() from None
         except TimeoutError:
             self._free()
             raise ReadTimeout(f"{self._shown}: no answer", reason="timeout") from None

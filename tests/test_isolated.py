@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
 from itertools import pairwise
 from pathlib import Path
+from statistics import median
 
 import cv2
 import numpy as np
@@ -29,6 +30,7 @@ from streams.live import open_live
 from streams.live_source import Connection, LiveSettings
 from streams.pixels import RgbPixels, YuvPixels
 from tests.feeds import FPS, HlsFeed, Pages, mjpeg_page, transport_stream
+from tests.live_child import Child, value
 from tests.media import number_of, picture
 from tests.rtsp_server import RtspServer, needs_rtsp_server
 from tests.test_secrets import CANARY, PASSWORD
@@ -396,6 +398,59 @@ def test_its_words_reach_the_log(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.text.count("is read by pyav") == 2
 
 
+def test_a_whole_run(tmp_path: Path, pages: Pages) -> None:
+    """Two streams of `wayside watch`: one loses its decoder; all that is told says so; the end takes both along."""
+    urls = {"one": pages.url("/cam"), "two": pages.url("/cam")}
+    with Child(tmp_path, urls, more="[live]\nisolate = true\nopen_timeout_seconds = 10.0\n") as run:
+        run.wait_live("one", "two", seconds=60)
+        assert run.status()["streams"]["one"]["backend"] == "pyav, isolated"
+        held = decoders(run.process.pid)
+        (pid,) = (pid for pid in held if Path(f"/proc/{pid}/cmdline").read_bytes().endswith(b"\0one\0"))
+        os.kill(pid, signal.SIGKILL)
+        run.wait(lambda: run.status()["streams"]["one"]["gaps"] == {"decoder": 1}, "a gap")
+        run.wait_live("one", "two")
+        assert value(run.samples(), "wayside_stream_gaps_total", stream="one", reason="decoder") == 1
+        assert len(decoders(run.process.pid)) == 2
+        held = decoders(run.process.pid)
+        code, seconds = run.end()
+        assert (code, seconds < 10) == (0, True)
+        assert not [pid for pid in held if Path(f"/proc/{pid}").exists()]
+    gaps = [event for event in run.events("one") if event["type"] == "gap"]
+    assert [gap["reason"] for gap in gaps] == ["decoder", "decoder"]
+    assert gaps[0]["message"] == f"{urls['one']}: the decoder's process was ended by SIGKILL"
+    assert not [event for event in run.events("two") if event["type"] == "gap"]
+
+
+@pytest.mark.parametrize(("size_wh", "most"), [((640, 360), 2.0), ((1920, 1080), 8.0)])
+def test_what_it_costs_a_frame(size_wh: tuple[int, int], most: float, pages: Pages) -> None:
+    """Milliseconds of CPU of both processes, as docs/sources.md has them (`-s` prints them)."""
+    count = 10 * FPS
+    pages.add("/long", b"".join(transport_stream(count=count, size_wh=size_wh)), "video/mp2t")
+
+    def of(pid: int) -> float:
+        words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+    def took(*, isolate: bool) -> tuple[float, float, float]:
+        connection = open_live(pages.url("/long"), "cam", settings=PATIENT, isolate=isolate).connect()
+        frames = iter(connection)
+        next(frames)
+        pid = decoders()[0] if isolate else None
+        began_at, start = time.thread_time(), of(pid) if pid else 0.0
+        for _ in range(count - 20):
+            next(frames)
+        end, ours = of(pid) if pid else 0.0, time.thread_time() - began_at
+        connection.close()
+        assert next(frames, None) is None
+        return 1e3 * ours / (count - 20), 1e3 * (end - start) / (count - 20), start
+
+    rounds = [(took(isolate=False), took(isolate=True)) for _ in range(3)]
+    plain = median(ours for (ours, _, _), _ in rounds)
+    ours, theirs, start = (median(row[1][part] for row in rounds) for part in range(3))
+    print(f"{size_wh}: {plain:.2f} ms a frame; isolated {ours:.2f} here, {theirs:.2f} there; to start {start:.2f} s")
+    assert ours + theirs - plain < most
+
+
 GOOD = {
     "kind": "frame",
     "pts": 0,
@@ -409,10 +464,10 @@ GOOD = {
     "fps": None,
     "corrupt_packets": 0,
     "clock": None,
-    "place": None,
+    "place": -1,
 }
 
-STATE = {"kind": "open", "fps": None, "corrupt_packets": 0, "clock": None, "place": None}
+STATE = {"kind": "open", "fps": None, "corrupt_packets": 0, "clock": None, "place": -1}
 
 
 @pytest.mark.parametrize(
