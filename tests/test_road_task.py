@@ -1,18 +1,21 @@
 """From tracks to events: what a track must be to mean something."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
+from typing import Literal
 
 import numpy as np
 import pytest
 
+from detectors.detections import Detections
 from pipeline.events import Announcement, Event, LimitChange, OtherSign, Sighting
 from pipeline.road.announce import AnnouncerSettings
 from pipeline.road.limit import LimitSettings
 from pipeline.road.task import Road, RoadSettings
 from pipeline.stages import StreamEnd, Tracked
 from pipeline.tasks import Origin
-from pipeline.tracker import Best, Track
+from pipeline.tracker import Best, Track, Tracker
 from streams.frame import StreamInfo
 from tests.worlds import frame
 
@@ -75,6 +78,44 @@ def test_signs_in_sight_at_the_end_were_not_passed() -> None:
     watcher = Road(road=RoadSettings(lang="en"), limit=LimitSettings(), announcer=AnnouncerSettings()).watcher(ORIGIN)
     events = list(watcher.close(StreamEnd("road", 3.0, [track(2)])))
     assert [type(event) for event in events] == [Announcement, Sighting], "the limit stays as it was"
+
+
+@pytest.mark.parametrize(
+    ("size_wh", "pts", "remark"),
+    [
+        ((640, 384), 136, "the clock goes on two seconds later"),
+        ((640, 384), 86, "nothing happens"),
+        ((320, 192), 86, "the picture has another size"),
+    ],
+)
+def test_no_limit_goes_over_a_jump_or_another_size(size_wh: tuple[int, int], pts: int, remark: str) -> None:
+    """Nor does a sign that was in sight before it set one: it was never passed."""
+    road = Road(road=RoadSettings(lang="en"), limit=LimitSettings(), announcer=AnnouncerSettings())
+    tracker, watcher = Tracker(), road.watcher(ORIGIN)
+    events = list(watcher.update(Tracked(frame(np.zeros((384, 640, 3), np.uint8)), [], [track(2)])))
+    coming = Detections(np.array([(300, 100, 340, 140)], np.float32), np.array([0.9], np.float32), np.array([4]))
+    first = []
+    for number in (*range(60, 86), *range(pts, pts + 80)):
+        w, h = size_wh if number >= pts else (640, 384)
+        picture = frame(np.zeros((h, w, 3), np.uint8), index=number, pts=number)
+        grown = replace(coming, xyxy=coming.xyxy + np.array([-1, -1, 1, 1], np.float32) * (number - 60))
+        jumps = tracker.jumps
+        tracks = tracker.update(
+            grown if number < 86 else Detections.empty(), pts_seconds=picture.pts_seconds, size_wh=picture.size_wh
+        )
+        cut: Literal["jump"] | None = "jump" if tracker.jumps > jumps else None
+        new = list(watcher.update(Tracked(picture, tracks, tracker.ended(), cut=cut)))
+        first = new if number == pts else first
+        events += new
+    seen = [event for event in events if isinstance(event, Sighting)]
+    limits = [(event.state, event.value, event.reason) for event in events if isinstance(event, LimitChange)]
+    assert [sighting.value for sighting in seen] == [50, 70]
+    if remark == "nothing happens":
+        assert limits == [("set", 50, "sign"), ("set", 70, "sign")]
+    else:
+        assert limits == [("set", 50, "sign"), ("unknown", None, "gap")], remark
+        assert [type(event) for event in first] == [Sighting, LimitChange]
+        assert first[-1].pts_seconds == pytest.approx(86 / 25), "from where nobody knows"  # type: ignore[union-attr]
 
 
 def test_what_a_run_tells_of_its_language() -> None:

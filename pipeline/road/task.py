@@ -111,26 +111,35 @@ class Drive:
         self._phrasebook = phrasebook
         self._limit = limit
         self._announcer = announcer
+        self._watched_until = 0.0
 
     def update(self, tracked: Tracked) -> Iterator[Event]:
         """Yield what this frame brings: what is told, what was passed, and what that means for the limit."""
-        pts_seconds = tracked.frame.pts_seconds
+        pts_seconds, ended = tracked.frame.pts_seconds, tracked.ended
+        if tracked.cut == "jump":
+            yield from self._missed(ended, self._watched_until)
+            ended = ()
+        self._watched_until = pts_seconds + tracked.frame.duration_seconds
         confirmed = (track for track in tracked.tracks if track.state == "confirmed")
-        yield from self._told((*confirmed, *tracked.ended), pts_seconds)
-        for track in sorted(tracked.ended, key=lambda t: (t.end_seconds, t.id)):
+        yield from self._told((*confirmed, *ended), pts_seconds)
+        for track in sorted(ended, key=lambda t: (t.end_seconds, t.id)):
             yield from self._passed(track)
         if (change := self._limit.wait(pts_seconds)) is not None:
             yield change
 
     def interrupt(self, missed: Break) -> Iterator[Event]:
         """Yield what the tracks bring that a gap ended, and that no limit is known any more."""
-        yield from self._broken_off(missed.ended, missed.gap.start_seconds)
-        if (change := self._limit.miss(missed.gap.start_seconds)) is not None:
-            yield change
+        yield from self._missed(missed.ended, missed.gap.start_seconds)
 
     def close(self, end: StreamEnd) -> Iterator[Event]:
         """Yield what the last tracks bring."""
         yield from self._broken_off(end.ended, end.pts_seconds)
+
+    def _missed(self, ended: Sequence[Track], pts_seconds: float) -> Iterator[Event]:
+        """Yield what the tracks bring that were cut off there; what signs came since, nobody knows."""
+        yield from self._broken_off(ended, pts_seconds)
+        if (change := self._limit.miss(pts_seconds)) is not None:
+            yield change
 
     def _broken_off(self, tracks: Sequence[Track], pts_seconds: float) -> Iterator[Event]:
         """They say nothing of the limit: their signs were never passed."""
