@@ -116,6 +116,7 @@ def _stream_table(now: StreamCondition, counts: FrameCounts) -> dict[str, Any]:
         told |= {
             "state_seconds": rounded(time.monotonic() - health.since),
             "backend": health.backend,
+            "backend_reason": health.backend_reason,
             "fps": rounded(health.fps),
             "reason": health.reason,
             "message": health.message,

@@ -10,6 +10,7 @@ import errno
 import ipaddress
 import logging
 import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -281,7 +282,8 @@ def connector(
         try:
             container = _opened(url, address.shown, settings, options=asked, format_name=kind)
         except StreamError as error:
-            failure = error
+            is_lost = address.scheme == "udp" and error.reason == "unreachable"
+            failure = (_unknown_host(address) if is_lost else None) or error
         else:
             return AvConnection(container, name=name, shown=address.shown, settings=settings)
         raise doubted(address, guard, settings.open_timeout_seconds) or failure
@@ -324,10 +326,21 @@ def trouble(shown: str, error: Exception, *, is_reading: bool) -> StreamError:
         return (DecodeError if is_reading else OpenError)(f"{shown}: cannot be understood", reason="decode")
     if isinstance(error, av.ProtocolNotFoundError):
         return OpenError(f"{shown}: FFmpeg may not or cannot speak this protocol", reason="limit")
+    if not is_reading and getattr(error, "errno", None) == errno.ENODEV and shown.startswith("udp:"):
+        text = f"{shown}: no network interface of this machine has that address, or leads to that group"
     if is_reading:
         reason: Reason = "reset" if getattr(error, "errno", None) in (errno.EIO, errno.ENODEV) else "other"
         return StreamError(text, reason=reason)
     return OpenError(text, reason="unreachable")
+
+
+def _unknown_host(address: Address) -> OpenError | None:
+    """Return what to say of a name that leads nowhere, which FFmpeg calls an input/output error; None of any other."""
+    try:
+        socket.getaddrinfo(address.host or None, address.port)
+    except (OSError, UnicodeError):
+        return OpenError(f"{address.shown}: there is no such host", reason="unreachable")
+    return None
 
 
 def _microseconds(seconds: float) -> str:

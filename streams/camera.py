@@ -35,7 +35,7 @@ def open_camera(
     if sys.platform != "linux":
         raise OpenError(f"{url}: cameras are read through Video4Linux, which is not on this system")
     if not Path(device).is_char_device():
-        raise OpenError(f"{url}: there is no camera {device}")
+        raise OpenError(f"{url}: there is no camera {device} (wayside doctor names those that there are)")
     if os.major(Path(device).stat().st_rdev) != _VIDEO4LINUX:
         raise OpenError(f"{url}: {device} is no camera")
     settings = settings or LiveSettings()
@@ -43,4 +43,5 @@ def open_camera(
     connect = camera_connector(device, name=name, settings=settings, options=asked)
     if settings.isolate if isolate is None else isolate:
         connect = isolated(url, name=name, shown=url, settings=settings)
-    return LiveSource(url, name=name, connect=connect, settings=settings)
+    why = "cameras are read by it; a pipeline of yours (gst:v4l2src ...) reads them by GStreamer"
+    return LiveSource(url, name=name, connect=connect, settings=settings, backend_reason=why)

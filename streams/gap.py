@@ -86,7 +86,9 @@ class Gap:
 class Health:
     """How a live stream is, as of one moment.
 
-    since: `time.monotonic()` at which the state began; last_frame_at: when the last frame was decoded, None if none was
+    since: `time.monotonic()` at which the state began
+    backend, backend_reason: what reads it, and why that one
+    last_frame_at: when the last frame was decoded, None if none was
     reason, message: why it is not live, None and "" where it is
     reconnects: so far, by reason
     fps: frames a second, measured of late; None where there were too few
@@ -103,3 +105,4 @@ class Health:
     fps: float | None = None
     wall_clock: WallClock | None = None
     discontinuities: int = 0
+    backend_reason: str = ""

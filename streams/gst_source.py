@@ -337,6 +337,8 @@ class GstConnection:
             text = "the server turns the user or the password down"
         elif reason == "unreachable":
             text = f"the server cannot be reached: {text}"
+        elif reason == "timeout":
+            text = f"no answer: {text}"
         line = f"{self._shown}: {text}"
         log.debug("%s (%s)", line, self._without_secrets(debug or ""))
         return (DecodeError if reason == "decode" else OpenError)(line, reason=reason)

@@ -101,7 +101,7 @@ def open_live(
             trust=trust,
             past=past,
         )
-    return LiveSource(url, name=name, connect=connect, settings=settings, backend=told)
+    return LiveSource(url, name=name, connect=connect, settings=settings, backend=told, backend_reason=why)
 
 
 def _chosen(scheme: str | None, backend: str) -> tuple[str, str]:

@@ -125,7 +125,7 @@ class LiveSource:
 
     url: for the log, without its secrets
     connect: opens a connection, which may take its time; raises StreamError
-    backend: name of what connects, for `health`
+    backend, backend_reason: name of what connects, and why it is that one, for `health`
     backoff, wall_time: for tests
     """
 
@@ -137,6 +137,7 @@ class LiveSource:
         connect: Callable[[], Connection],
         settings: LiveSettings | None = None,
         backend: str = "pyav",
+        backend_reason: str = "",
         backoff: Backoff | None = None,
         wall_time: Callable[[], float] = time.time,
     ) -> None:
@@ -146,7 +147,7 @@ class LiveSource:
         self._url = redact(url)
         self._connect = connect
         self._settings = settings or LiveSettings()
-        self._backend = backend
+        self._backend, self._backend_reason = backend, backend_reason
         self._backoff = backoff or Backoff(cap_seconds=self._settings.backoff_seconds)
         self._wall_time = wall_time
         self._timeline = Timeline()
@@ -225,6 +226,7 @@ class LiveSource:
                 state=self._state,
                 since=self._since,
                 backend=self._backend,
+                backend_reason=self._backend_reason,
                 last_frame_at=self._last_frame_at,
                 reason=self._reason,
                 message=self._message,

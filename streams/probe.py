@@ -99,6 +99,7 @@ class Probe:
     first_picture_seconds: float | None = None
     duration_seconds: float | None = None
     ended: str | None = None
+    backend_reason: str | None = None
 
 
 def probe(
@@ -255,6 +256,7 @@ def _probe_live(source: LiveSource, url: str, seconds: float, meter: _Meter) -> 
         **told | found,
         url=url,
         backend=source.health().backend,
+        backend_reason=source.health().backend_reason or None,
         is_live=True,
         seconds=span,
         declared_fps=connection.info.average_fps,

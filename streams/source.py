@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import re
 from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Protocol, Self
@@ -103,8 +104,10 @@ def open_source(
     if scheme == "file":
         url = unquote(re.sub("^file:(//(localhost)?(?=/))?", "", url))
     elif "://" in url:
-        known = ", ".join(f"{each}:" for each in ("camera", *SCHEMES, *factories))
-        raise OpenError(f"{redact(url)}: no source for {scheme}: (known: a path, {known})")
+        schemes = ("camera", *SCHEMES, *factories)
+        nearest = get_close_matches(scheme or "", schemes, n=1)
+        known = f"did you mean {nearest[0]}:?" if nearest else f"known: a path, {', '.join(f'{s}:' for s in schemes)}"
+        raise OpenError(f"{redact(url)}: no source for {scheme}: ({known})")
     return _open_path(url, name, image_fps, decoder_threads, live, isolate)
 
 
@@ -114,7 +117,7 @@ def _open_path(
     path = Path(text)
     if not text:  # which pathlib takes for the current folder
         raise OpenError("the path is empty")
-    if path.is_char_device():
+    if path.is_char_device() or (text.startswith("/dev/video") and not path.exists()):
         return open_camera(text, name, live, isolate=isolate)
     if path.is_dir():
         return ImageSource(path.iterdir(), place=text, name=name, fps=image_fps)

@@ -132,10 +132,12 @@ def address_of(url: str) -> Address:
     for at in [*(within or [-1]), *(at for at in ends if at >= authority_end)]:
         place, tail = re.match(r"([^/?#]*)(.*)", rest[at + 1 :]).groups()  # type: ignore[union-attr]
         match = _PLACE.fullmatch(place)
-        if match and int(match["port"] or 0) < 1 << 16:
+        if match and 0 < int(match["port"] or 1) < 1 << 16:
             break
     else:
-        raise ValueError("it names no host")
+        place = re.match(r"[^/?#]*", rest[(within or [-1])[0] + 1 :])[0]  # type: ignore[index]
+        is_port = re.fullmatch(r".+:\d+", place)  # which is not shown, as it may be a password
+        raise ValueError("its port is none from 1 to 65535" if is_port else "it names no host")
     user, colon, password = rest[: max(at, 0)].partition(":")
     path, _, query = tail.partition("#")[0].partition("?")
     return Address(

@@ -53,6 +53,33 @@ def test_troubles_and_their_reasons(error: Exception, is_reading: bool, reason: 
     assert (told.reason, str(told)) == (reason, message)
 
 
+@pytest.mark.parametrize(
+    ("url", "reason", "message"),
+    [
+        (
+            "rtsp://u:s3cr3t@camera.invalid/x",
+            "unreachable",
+            "rtsp://camera.invalid/x: there is no such host",
+        ),
+        (
+            "rtmp://camera.invalid/a/x",
+            "unreachable",
+            "rtmp://camera.invalid/a/x: there is no such host",
+        ),
+        ("rtsp://127.0.0.1:1/x", "unreachable", "rtsp://127.0.0.1:1/x: Connection refused"),
+        (
+            "udp://239.0.0.1:5004?localaddr=203.0.113.9",
+            "unreachable",
+            "udp://239.0.0.1:5004: no network interface of this machine has that address, or leads to that group",
+        ),
+    ],
+)
+def test_what_cannot_be_reached_is_told_by_what_is_wrong(url: str, reason: str, message: str) -> None:
+    with pytest.raises(errors.OpenError) as caught:
+        connector(address_of(url), name="cam", settings=LiveSettings())()
+    assert (caught.value.reason, str(caught.value)) == (reason, message)
+
+
 def test_what_ffmpeg_is_asked_for() -> None:
     """Nothing of a URL becomes an option, and each protocol may use what it needs and no more."""
     url, options = _asked_of_ffmpeg(address_of("rtsp://a:b@cam/x?listen=1&rtsp_flags=listen"), "udp", LiveSettings())

@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import re
 import signal
 import threading
 import time
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from detectors.detections import Detections
 from detectors.picture import Picture
 from pipeline import sources
+from pipeline.commands.watch import told
 from pipeline.config import Config, OutputSettings, StreamSettings
 from pipeline.metrics import FrameCounts, Metrics
 from pipeline.overload import OverloadSettings
@@ -25,7 +27,7 @@ from pipeline.record import Record
 from pipeline.run import watch
 from streams.frame import Frame
 from streams.source import Source
-from tests.live_worlds import LiveWorld, Step, frames
+from tests.live_worlds import LiveWorld, Step, frames, gap
 from tests.test_prefetch import Source as Film
 from tests.worlds import FPS, Boxes, Expected, Sign, SquareDetector
 
@@ -117,13 +119,13 @@ def test_with_too_much_to_do_it_stays_in_time(tmp_path: Path, monkeypatch: pytes
     record = run(tmp_path, {n: camera(n, 12.0) for n in names}, SlowDetector(0.08, 0.001), monkeypatch)
     counts = record.frames
     assert share_within(record.metrics, 1.0) >= 0.99
-    told = json.loads((tmp_path / "run.json").read_text())
-    assert 1 <= told["overload"]["highest"] <= 6
+    account = json.loads((tmp_path / "run.json").read_text())
+    assert 1 <= account["overload"]["highest"] <= 6
     for name in names:
         assert counts[name].decoded == 180
         assert settles(counts[name]), name
         assert counts[name].scanned >= 4, "each is scanned now and then"
-        assert told["streams"][name]["coverage"] == pytest.approx(counts[name].processed / 180, abs=0.1)
+        assert account["streams"][name]["coverage"] == pytest.approx(counts[name].processed / 180, abs=0.1)
     looked = [counts[name].processed for name in names]
     assert max(looked) - min(looked) <= 0.3 * max(looked), f"no stream is starved: {looked}"
 
@@ -154,6 +156,24 @@ def test_a_file_beside_live_streams_loses_nothing(tmp_path: Path, monkeypatch: p
     assert (counts["film"].decoded, counts["film"].processed) == (60, 60)
     assert counts["film"].scanned == 20, "and none of its scans is left out"
     assert counts["a"].processed < 120
+
+
+def test_the_summary_tells_not_watched_from_nothing_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = frames("fine", [], (0, 0.4))
+    worlds: dict[str, Source] = {
+        "dead": LiveWorld("dead", [gap("dead", 0.0, reason="refused")], ends=True),
+        "torn": LiveWorld("torn", [*frames("torn", [], (0, 0.4)), gap("torn", 0.4), gap("torn", 0.4, 4.4)], ends=True),
+        "fine": LiveWorld("fine", empty, ends=True),
+    }
+    record = run(tmp_path, worlds, SquareDetector(), monkeypatch)
+    lines = told(Config(stream=(), output=OutputSettings(folder=str(tmp_path), sinks=())), record).splitlines()
+    parts = "\n".join(line for line in lines if "run.json" not in line)
+    assert re.fullmatch(
+        r"dead: 0.0 s, 0 frames\n  not watched for \d+.\d s \(1 × refused\)\n"
+        r"torn: 0.4 s, 10 frames.*\n  not watched for 4.0 s \(1 × stall\)\n  nothing that counts\n"
+        r"fine: 0.4 s, 10 frames.*\n  nothing that counts\n.*",
+        parts,
+    ), parts
 
 
 def test_fair_turns_also_with_a_stream_of_many_frames() -> None:

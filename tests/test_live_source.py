@@ -6,9 +6,13 @@ import socket
 import time
 from itertools import pairwise
 
+import pytest
+
 from streams.frame import Frame
 from streams.gap import Gap
-from streams.live_source import LiveSettings
+from streams.gst_library import why_not
+from streams.live_source import LiveSettings, LiveSource
+from streams.source import open_source
 from tests.feeds import FPS, udp_feed
 from tests.media import number_of
 from tests.ports import free_port
@@ -47,6 +51,25 @@ def test_frames_gap_and_frames_again_on_one_line_of_time() -> None:
         health = watch.source.health()
         assert health.state == "ended"
         assert health.reconnects["stall"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("url", "asked", "backend", "reason"),
+    [
+        ("rtsp://127.0.0.1/x", "auto", "pyav", "it needs nothing beside this program, and speaks rtsp"),
+        ("rtsp://127.0.0.1/x", "pyav", "pyav", "as the settings say"),
+        ("srt://127.0.0.1:1", "auto", "gstreamer", "PyAV's wheels have no SRT"),
+        ("gst:videotestsrc ! appsink name=sink", "auto", "gstreamer", "it is a pipeline of GStreamer's own"),
+    ],
+)
+def test_it_is_told_what_reads_a_stream_and_why(url: str, asked: str, backend: str, reason: str) -> None:
+    if backend == "gstreamer" and why_not() is not None:
+        pytest.skip(f"no GStreamer here: {why_not()}")
+    source = open_source(url, backend=asked)
+    assert isinstance(source, LiveSource)
+    with source:
+        health = source.health()
+    assert (health.backend, health.backend_reason) == (backend, reason)
 
 
 def test_close_ends_it_wherever_it_waits() -> None:

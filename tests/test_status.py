@@ -56,7 +56,7 @@ def test_the_pages() -> None:
     assert (front["state"], front["reason"], front["reconnects"]) == ("waiting", "stall", {"stall": 2})
     assert front["frames"]["decoded"] == sum(front["frames"].values()) - front["frames"]["decoded"]
     assert front["clock"] == {"method": "rtcp", "error_seconds": 0.05}
-    assert {"age_seconds", "lag_seconds", "fps", "coverage", "message", "backend"} <= front.keys()
+    assert {"age_seconds", "lag_seconds", "fps", "coverage", "message", "backend", "backend_reason"} <= front.keys()
 
 
 def test_alive_is_who_deals_with_frames(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from streams.source import Source, open_source
 from tests.media import picture, write_video
 
 KNOWN = "camera:, rtsp:, rtsps:, rtmp:, rtmps:, http:, https:, udp:, srt:, gst:, mine:"
+DOCTOR = "(wayside doctor names those that there are)"
 
 
 @pytest.fixture
@@ -62,12 +63,16 @@ def test_what_opens(place: Path, url: str, kind: type, name: str) -> None:
         ("odd:name.mp4", "odd:name.mp4: no such file or folder"),
         ("", "the path is empty"),
         ("gopher://user:s3cr3t@host/x", f"gopher://***@host/x: no source for gopher: (known: a path, {KNOWN})"),
-        ("camera:97", "camera:97: there is no camera /dev/video97"),
-        ("camera:/dev/nothing", "camera:/dev/nothing: there is no camera /dev/nothing"),
+        ("rstp://user:s3cr3t@host/x", "rstp://***@host/x: no source for rstp: (did you mean rtsp:?)"),
+        ("camera:97", f"camera:97: there is no camera /dev/video97 {DOCTOR}"),
+        ("/dev/video97", f"/dev/video97: there is no camera /dev/video97 {DOCTOR}"),
+        ("camera:/dev/nothing", f"camera:/dev/nothing: there is no camera /dev/nothing {DOCTOR}"),
         ("camera:97?speed=1", "camera:97?speed=1: unknown option speed (known: size, fps, format)"),
         ("/dev/null", "/dev/null: /dev/null is no camera"),
         ("rtsp://user:s3cr3t@/live", "rtsp:///live: it names no host"),
         ("rtsp://user:s3cr3t@host:port/live", "rtsp://***@host:port/live: it names no host"),
+        ("rtsp://user:s3cr3t@host:99999/live", "rtsp://***@host:99999/live: its port is none from 1 to 65535"),
+        ("udp://127.0.0.1:0", "udp://127.0.0.1:0: its port is none from 1 to 65535"),
         ("rtsp://host/live?transport=smoke", "rtsp://host/live: no such transport: smoke (known: tcp, udp)"),
         ("rtsp://host/a b", "rtsp://host/a b: an address holds no blanks or control characters"),
         ("rtsp:host", "rtsp:host: not an address such as rtsp://host/path"),

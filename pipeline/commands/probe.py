@@ -53,7 +53,8 @@ def run(args: argparse.Namespace) -> int:
 def _rows(found: Probe) -> Iterator[tuple[str, str]]:
     """Yield the lines of the table; an empty value is nothing to be told."""
     kind = "live" if found.is_live else "a file" if found.backend == "pyav" else "pictures"
-    yield "read by", f"{found.backend} ({kind})"
+    why = f": {found.backend_reason}" if found.backend_reason else ""
+    yield "read by", f"{found.backend} ({kind}){why}"
     if found.opened_seconds is not None and found.first_picture_seconds is not None:
         yield "opened", f"in {found.opened_seconds:.2f} s, first picture after {found.first_picture_seconds:.2f} s"
     yield "container", found.container or ""

@@ -93,7 +93,11 @@ def told(config: Config, record: Record) -> str:
         for words, count in summary.seen.most_common():
             spent = f"  {summary.seconds[words]:.1f} s" if words in summary.seconds else ""
             lines.append(f"{count:>6} × {words}{spent}")
-        if not summary.seen:
+        condition = record.metrics.streams.snapshot().get(name)
+        if condition is not None and condition.gap_seconds:
+            why = ", ".join(f"{number} × {reason}" for reason, number in condition.gaps.items())
+            lines.append(f"  not watched for {condition.gap_seconds:.1f} s ({why})")
+        if not summary.seen and (counts.decoded or condition is None or not condition.is_live):
             lines.append("  nothing that counts")
         files = {sink: folder / FILES[sink] for sink in config.output.sinks if sink in FILES}
         lines += [f"  {sink:<10} {path}" for sink, path in {**files, "run": folder / "run.json"}.items()]
