@@ -1,5 +1,6 @@
-"""Ctrl-C and SIGTERM: the first asks a run to finish what it has begun, the second ends it at once. SIGHUP asks it to
-read its settings again.
+"""Ctrl-C and SIGTERM: the first asks a run to finish what it has begun, a Ctrl-C after it ends it at once. Another
+SIGTERM changes nothing: who is impatient by program has SIGKILL, and what is open is still to be written. SIGHUP asks
+it to read its settings again.
 
 A handler interrupts the main thread anywhere, also where it holds a lock; so it takes none, and a thread of its own
 does what was asked for.
@@ -69,6 +70,8 @@ class Interrupts:
                 self._asked.put(self._reload)
             return
         if self.received is not None:
+            if number == signal.SIGTERM:
+                return
             raise KeyboardInterrupt
         self.received = signal.Signals(number)
         self._asked.put(self._stop)

@@ -52,8 +52,8 @@ class Changes:
 
 
 _KINDS = ("added", "changed", "removed")
-_AT_ONCE = ("stream", "live")
-"""Sections whose changes are taken up while running."""
+_RESTART = {"live": "live (of streams that go on)"}
+"""How a section is told of, where a stream that is added or changed takes up what is new in it."""
 
 
 def changes(old: Config, new: Config) -> Changes:
@@ -65,9 +65,9 @@ def changes(old: Config, new: Config) -> Changes:
         changed=[name for name in after if name in before and after[name] != before[name]],
         removed=[name for name in before if name not in after],
         restart=[
-            section.name
+            _RESTART.get(section.name, section.name)
             for section in fields(Config)
-            if section.name not in _AT_ONCE and getattr(old, section.name) != getattr(new, section.name)
+            if section.name != "stream" and getattr(old, section.name) != getattr(new, section.name)
         ],
     )
 

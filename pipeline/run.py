@@ -46,8 +46,8 @@ def watch(
     overload = Overload(config.overload, late=metrics.frames.late)
     status = Status(metrics, overload)
     with (
-        served(config.metrics.address, config.metrics.port, metrics, status),
         Interrupts(catches_hangup=reread is not None) as interrupts,
+        served(config.metrics.address, config.metrics.port, metrics, status),
         open_sources(config) as sources,
     ):
         task = open_task(config)

@@ -151,9 +151,13 @@ def test_sighup_adds_changes_and_removes_streams(tmp_path: Path, feeds: Feeds) -
         gone = json.loads((child.out / "b" / "run.json").read_text())
         assert gone["frames"] == gone["processed"] + gone["dropped"] + gone["corrupt"] + gone["sampled_out"] > 0
 
+        child.write({"a": urls["a"], "c": feeds.urls["d"]})
+        child.file.write_text(child.file.read_text() + "\n[live]\nstall_seconds = 2.5\n")
+        assert reload(True) == "taken up only by a new start: live (of streams that go on)", "not: nothing has changed"
+
         child.write({"a": urls["a"]})
         child.file.write_text(child.file.read_text() + "\n[batch]\nsize = 4\n")
-        assert reload(True) == "removed: c; taken up only by a new start: batch"
+        assert reload(True) == "removed: c; taken up only by a new start: live (of streams that go on), batch"
         assert child.end()[0] == 0
     assert json.loads((child.out / "run.json").read_text())["streams"].keys() == {"a", "b", "c"}
     assert "Traceback" not in child.log.read_text()
@@ -180,6 +184,24 @@ def test_a_second_run_writes_after_the_first(tmp_path: Path, feeds: Feeds) -> No
             path = child.out / "events.jsonl"
             child.wait(lambda: path.exists() and path.read_text().count('"gap"') == count, "a gap of this run")  # noqa: B023
             assert child.end()[0] == 0
+
+
+def test_sigterm_again_and_again_loses_nothing(tmp_path: Path, feeds: Feeds) -> None:
+    """21: who sends it twice, as supervisors do, still gets the open gap, the account and 0."""
+    feeds.add("dead", is_dead=True)
+    with Child(tmp_path, feeds.urls) as child:
+        child.wait_live("a", "b")
+        child.wait(lambda: bool(child.status()["streams"]["dead"]["gaps"]), "the gap is known")
+        child.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        while child.process.poll() is None:
+            child.process.send_signal(signal.SIGTERM)
+            assert time.monotonic() - began < 10
+            time.sleep(0.02)
+        assert child.process.returncode == 0, child.log.read_text()
+    assert [event["reason"] for event in child.events("dead")] == ["timeout"]
+    assert json.loads((child.out / "run.json").read_text())["interrupted_by"] == "SIGTERM"
+    assert "Traceback" not in child.log.read_text()
 
 
 def test_ctrl_c_is_told_by_the_exit_code(tmp_path: Path, feeds: Feeds) -> None:

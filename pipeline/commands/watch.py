@@ -49,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
     # What a file says may change while live streams go on; flags keep going before it.
     reread = None if args.config is None else lambda: configured(args)
     record = watch(config, quiet=args.quiet, reread=reread)
+    if record.interrupted_by is signal.SIGTERM:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # one that comes while Python ends would change the exit code
     if not args.quiet:
         print(told(config, record))
     if record.interrupted_by is None or (record.interrupted_by is signal.SIGTERM and record.is_live):
