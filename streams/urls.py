@@ -14,6 +14,13 @@ LONGEST_NAME = 64
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters or more: C: is a drive, not a scheme
 _SECRET_VALUE = re.compile(r"(?i)([?&;][^=&;#]*(?:pass|pwd|token|key|secret|auth|sig|user|login|cred)[^=&;#]*=)[^&;#]*")
+_QUERY = re.compile(r"(^|[&;])([^&;]*)")
+_PLAIN_KEYS = re.compile(
+    r"buffer_size|channel|empty|fifo_size|format|fps|latency|localaddr(ess)?|localport|mode|pbkeylen|reuse|seconds|seed"
+    r"|size|sources|subtype|transport",
+    re.IGNORECASE,
+)
+"""Of a query, what may be shown with its value. Any other key may be a secret's: `streamid` of SRT holds passwords."""
 
 _QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'")
 _ELEMENT = re.compile(r"(?:^|(?<=\s)!)\s*([a-z][a-z0-9_-]*)(?=\s|$)")  # a ! without a blank may be of a password
@@ -26,7 +33,7 @@ def scheme_of(url: str) -> str | None:
 
 
 def redact(url: str) -> str:
-    """Return the URL without user, password and secret query values, safe to be logged.
+    """Return the URL without user, password, and the values of its query that may be secret, safe to be logged.
 
     Passwords hold `@`, `/` and `?` unescaped often enough, so everything up to the last `@` goes: rather hide a piece
     of a path than show a piece of a password. A path without `://` has no secrets and comes back as it is.
@@ -37,7 +44,17 @@ def redact(url: str) -> str:
     if not mark:
         return url
     _, at, host = rest.rpartition("@")
-    return start + mark + _SECRET_VALUE.sub(r"\1***", ("***@" if at else "") + host)
+    bare, fragment, _ = host.partition("#")
+    place, question, query = bare.partition("?")
+    place = _SECRET_VALUE.sub(r"\1***", ("***@" if at else "") + place)
+    return start + mark + place + question + _QUERY.sub(_shown_pair, query) + ("#***" if fragment else "")
+
+
+def _shown_pair(match: re.Match[str]) -> str:
+    key, equals, value = match[2].partition("=")
+    if not match[2] or (_PLAIN_KEYS.fullmatch(key) and re.fullmatch(r"[\w.,:-]*", value)):
+        return match[0]
+    return match[1] + (f"{key}=" if equals else "") + "***"
 
 
 def stream_name(url: str) -> str:

@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,22 +24,38 @@ ROOT = Path(__file__).parents[1]
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
-def toml(streams: Mapping[str, str], out: Path, port: int, *, more: str = "") -> str:
+def toml(
+    streams: Mapping[str, str], out: Path, port: int, *, more: str = "", sinks: Sequence[str] = ("events",)
+) -> str:
     rows = [f'[[stream]]\nname = "{name}"\nurl = "{url}"\n' for name, url in streams.items()]
-    return "\n".join([*rows, f'[output]\nfolder = "{out}"\n', f"[metrics]\nport = {port}\n", more])
+    return "\n".join(
+        [*rows, f'[output]\nfolder = "{out}"\nsinks = {list(sinks)}\n', f"[metrics]\nport = {port}\n", more]
+    )
 
 
 class Child:
-    """Use it in a `with`: leaving it kills what still runs."""
+    """Use it in a `with`: leaving it kills what still runs.
 
-    def __init__(self, folder: Path, streams: Mapping[str, str], *, more: str = "") -> None:
+    more: of the TOML; flag: of `wayside watch`
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        streams: Mapping[str, str],
+        *,
+        more: str = "",
+        flag: str = "--quiet",
+        sinks: Sequence[str] = ("events",),
+    ) -> None:
         self.folder, self.out, self.file = folder, folder / "out", folder / "wayside.toml"
         self.port, self._more = free_port(), more
+        self._sinks = sinks
         self.write(streams)
         self.log = folder / "log"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline", "watch", "--config", str(self.file), "--quiet"],
+                [sys.executable, "-m", "pipeline", "watch", "--config", str(self.file), flag],
                 env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"},
                 stderr=log,
                 stdout=log,
@@ -47,7 +63,7 @@ class Child:
 
     def write(self, streams: Mapping[str, str]) -> None:
         """Write the file; the process reads it again when it is told to."""
-        self.file.write_text(toml(streams, self.out, self.port, more=self._more), encoding="utf-8")
+        self.file.write_text(toml(streams, self.out, self.port, more=self._more, sinks=self._sinks), encoding="utf-8")
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask for a page; code 0 where nobody answers."""

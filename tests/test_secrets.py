@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import logging
+import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
 import traceback
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import av
@@ -19,11 +23,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors.gallery import Gallery
 from streams.errors import StreamError
 from streams.frame import Frame
+from streams.gst_library import why_not
 from streams.live import SCHEMES, open_live
 from streams.urls import address_of, redact
-from tests.feeds import Pages, mjpeg_page
+from tests.feeds import HlsFeed, Pages, mjpeg_page
+from tests.live_child import Child
 from tests.rtsp_server import RtspServer, needs_rtsp_server
 from tests.watching import QUICK, watched
 
@@ -129,7 +136,6 @@ def test_a_camera_that_refuses(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize("kind", ["Basic", "Digest"])
 def test_an_http_camera_with_a_password(kind: str) -> None:
     """Digest by the book (RFC 7616), as the server works it out anew."""
-    import base64
     import hashlib
     import re
 
@@ -205,6 +211,100 @@ def test_the_whole_program_keeps_it_to_itself(tmp_path: Path) -> None:
     files = [path.read_text("utf-8", "replace") for path in tmp_path.rglob("*") if path.is_file() and path != config]
     assert "is not a live stream" in told.read_text()
     assert CANARY not in "\n".join([title, *files])
+
+
+def refusing(request: BaseHTTPRequestHandler) -> None:
+    request.send_error(403)
+
+
+@needs_rtsp_server
+@pytest.mark.parametrize("task", ["signs", "logos"])
+def test_no_output_of_a_run_of_live_streams_holds_it(task: str, tmp_path: Path) -> None:
+    """Streams that work, and that fail in every way, in one run, asked all the while over HTTP; then told to end.
+
+    In passwords, in tokens of the URL, and in tokens that a server writes into what it leads to.
+    """
+    login, token = f"user:{quote(PASSWORD, safe='')}@", f"token={CANARY}"
+    with ExitStack() as stack:
+        good = stack.enter_context(RtspServer(user="user", password=PASSWORD))
+        bad = stack.enter_context(RtspServer(user="user", password="another"))
+        pages, evil = stack.enter_context(Pages()), stack.enter_context(Pages())
+        closed = stack.enter_context(socket.socket())
+        closed.bind(("127.0.0.1", 0))
+        gone = f"{login}127.0.0.1:{closed.getsockname()[1]}"
+        stack.enter_context(HlsFeed(pages))
+        for path in ("/moving", "/stops"):
+            pages.pages[path] = mjpeg_page(stop := threading.Event())
+        pages.pages["/no"] = refusing
+        pages.redirect("/astray", evil.url(f"/cam?{token}", f"user:{CANARY}@"))
+        key = f'#EXT-X-KEY:METHOD=AES-128,URI="no?{token}"'
+        for path, lines in (("/keyless", [key, "#EXTINF:1,", "0.ts"]), ("/segmentless", ["#EXTINF:1,", f"no?{token}"])):
+            text = "\n".join(["#EXTM3U", "#EXT-X-TARGETDURATION:1", *lines])
+            pages.add(f"{path}.m3u8", text.encode(), "application/vnd.apple.mpegurl")
+        at = f"http://{login}127.0.0.1:{pages.port}"
+        streams = {
+            "camera": f"rtsp://{login}127.0.0.1:{good.port}{good.path}?{token}",
+            "refused": f"rtsp://{login}127.0.0.1:{bad.port}{bad.path}",
+            "moving": f"{at}/moving?{token}",
+            "stops": f"{at}/stops?{token}",
+            "hls": f"{at}/live.m3u8?{token}",
+            "keyless": f"{at}/keyless.m3u8?{token}",
+            "segmentless": f"{at}/segmentless.m3u8",
+            "astray": f"{at}/astray?{token}",
+            "forbidden": f"{at}/no?{token}",
+            "untrusted": f"rtsps://{login}127.0.0.1:{pages.port}/cam?{token}",
+            **{f"gone-{scheme}": f"{scheme}://{gone}/live/x?{token}" for scheme in ("rtsp", "rtmp", "rtmps", "https")},
+        }
+        expected = {"refused": "refused", "keyless": "refused", "astray": "limit", "gone-rtsp": "unreachable"}
+        if why_not() is None:
+            at_gone = f"location=rtsp://127.0.0.1:{closed.getsockname()[1]}/x user-id=user user-pw={CANARY}"
+            streams["gone-gst"] = f"gst:rtspsrc {at_gone} ! decodebin ! videoconvert ! appsink name=sink"
+            streams["gone-srt"] = f"srt://127.0.0.1:{closed.getsockname()[1]}?passphrase={CANARY}&streamid={CANARY}"
+        more = f'[[stream]]\nurl = "rtsp://{gone}/nameless?{token}"\n'
+        more += "[live]\nstall_seconds = 1\nbackoff_seconds = 0.5\nopen_timeout_seconds = 3\n"
+        sinks = ["events", "detections", "ledger"] if task == "logos" else ["events", "detections"]
+        more = f"[detector]\ntask = {task!r}\n{more}"
+        if task == "logos":
+            Gallery(brands=["Acme"]).save(tmp_path / "brands.gallery")
+            more = f"[brands]\ngallery = {str(tmp_path / 'brands.gallery')!r}\n{more}"
+        child = stack.enter_context(Child(tmp_path, streams, more=more, flag="-v", sinks=sinks))
+        said: list[str] = []
+
+        def ask() -> dict[str, dict[str, Any]]:
+            said.extend(child.get(path)[1] for path in ("/metrics", "/status", "/readyz", "/livez", f"/{CANARY[:3]}"))
+            for path in Path("/proc", str(child.process.pid)).glob("task/*/comm"):
+                with suppress(OSError):  # a thread that has ended
+                    said.append(path.read_text())
+            said.append(Path("/proc", str(child.process.pid), "cmdline").read_text())
+            found: dict[str, dict[str, Any]] = child.status()["streams"]
+            return found
+
+        def are_live(*names: str) -> bool:
+            table = ask()
+            return all(table.get(name, {}).get("state") == "live" for name in names)
+
+        child.wait(lambda: are_live("camera", "moving", "hls"), "those that work are live", 90)
+        child.wait(lambda: all(expected[n] in ask()[n]["gaps"] for n in expected), "those that fail have said so", 60)
+        good.kill()
+        stop.set()
+        child.wait(lambda: bool(ask()["camera"]["gaps"]) and bool(ask()["stops"]["gaps"]), "what breaks off is told")
+        child.file.write_text(child.file.read_text() + f'[[stream]]\nurl = "gopher://user:{PASSWORD}@x/?{token}"\n')
+        child.process.send_signal(signal.SIGHUP)
+        child.wait(lambda: child.status()["reload"] is not None, "a broken file is told")
+        ask()
+        code, _ = child.end()
+        log = child.log.read_text()
+        assert code == 0, log
+    files = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file() and path.name != "wayside.toml"}
+    names = {path.name for path in files}
+    assert {"log", "run.json", "events.jsonl", "detections.jsonl"} <= names
+    assert ("ledger.sqlite" in names) == (task == "logos"), names
+    assert any('"gap"' in text or "gaps_total" in text for text in said)
+    assert evil.hits == []
+    for what, data in [*files.items(), *((f"said {n}", text.encode()) for n, text in enumerate(said))]:
+        for secret in (CANARY, quote(PASSWORD, safe=""), base64.b64encode(f"user:{PASSWORD}".encode()).decode()):
+            at_byte = data.find(secret.encode())
+            assert at_byte < 0, f"{what}: ...{data[max(0, at_byte - 200) : at_byte + 60]!r}"
 
 
 def test_ffmpeg_says_nothing_by_itself(capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> None:

@@ -33,6 +33,9 @@ def test_scheme(url: str, scheme: str | None) -> None:
         ("rtsp://user:p/w?x#y@10.0.0.5/live", "rtsp://***@10.0.0.5/live"),  # all that ends a host, unescaped
         ("rtsp://user@host", "rtsp://***@host"),
         ("http://host/v.m3u8?token=abc&fps=5", "http://host/v.m3u8?token=***&fps=5"),
+        ("http://host/v.m3u8?t=abc&abc&FPS=5&", "http://host/v.m3u8?t=***&***&FPS=5&"),  # any key may be a secret's
+        ("srt://host:9?mode=caller&streamid=#!::u=me,s=pw", "srt://host:9?mode=caller&streamid=***#***"),
+        ("udp://239.0.0.1:9?localaddr=10.0.0.2&reuse=1", "udp://239.0.0.1:9?localaddr=10.0.0.2&reuse=1"),
         ("http://host/v?X-Amz-Signature=abc", "http://host/v?X-Amz-Signature=***"),
         ("http://host/v?fps=5;PASSWORD=abc", "http://host/v?fps=5;PASSWORD=***"),
         ("sample:road?seed=1", "sample:road?seed=1"),
