@@ -282,6 +282,28 @@ def test_a_run_that_broke_off_and_another_that_follows(path: Path) -> None:
     assert not verify(path).problems
 
 
+@pytest.mark.parametrize("kept_of_it", ["all", "one"])
+def test_a_run_that_broke_off_within_a_gap(path: Path, kept_of_it: str) -> None:
+    """It was closed by the gap, and is recounted so; also what was not kept yet when it broke off."""
+    part = [m for m in film(20) if m.pts < 800]
+    written, _ = write(path, part, stop=True)
+    fold = identity().impressions(TICK, CLOCK)
+    expected = fold.update(observations(part))
+    at_gap = fold.finish("gap")
+    assert len(at_gap) >= 2, "a world in which much is on screen then"
+    with Ledger(path, identity(), clock=CLOCK) as ledger:
+        for impression in at_gap[: None if kept_of_it == "all" else 1]:
+            ledger.write(None, open=(), closed=[(impression, {})])
+    write(path, film(1), identity(gallery="9" * 64))
+    with account(path, identity().id) as kept:
+        assert sorted(lines([e.impression for e in kept.entries])) == sorted(lines([*expected, *at_gap]))
+        assert sorted(lines(list(kept.recount()))) == sorted(lines([*expected, *at_gap]))
+        assert kept.end is not None
+        assert kept.end["closed_by"] == "gap"
+    assert len(written) == len(expected)
+    assert not verify(path).problems
+
+
 def test_an_interrupted_run_that_goes_on_corrects_its_last_ones(path: Path, tmp_path: Path) -> None:
     moments = film(20)
     whole, _ = write(tmp_path / "whole.sqlite", moments)

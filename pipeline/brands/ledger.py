@@ -181,17 +181,21 @@ class Ledger:
                 self._append_block(run, whole, whole.to_bytes())
             account = Account(self._connection, run)
             self._connection.execute("DELETE FROM pending WHERE run = ?", (run,))
-            known = {entry.impression.id for entry in account.entries}
+            known = {entry.impression.id: entry.impression for entry in account.entries}
             shown = account.open
             self._connection.execute("DELETE FROM open WHERE run = ?", (run,))
             fold = account.run.impressions(account.time_base, account.clock)
-            found = [i for o in joined(account.observations()) for i in fold.update(o)] + fold.finish("truncated")
-            known_now = known | {impression.id for impression in found}
+            found = [i for o in joined(account.observations()) for i in fold.update(o)]
+            # Where it broke off within a gap, what had been on screen was closed by that already.
+            is_in_gap = any(known[i.id].closed_by == "gap" for i in fold.open() if i.id in known)
+            closed_by: Literal["truncated", "gap"] = "gap" if is_in_gap else "truncated"
+            found += fold.finish(closed_by)
+            known_now = known.keys() | {impression.id for impression in found}
             found += [impression for impression in shown if impression.id not in known_now]
             for impression in found:
                 if impression.id not in known:
                     self._append("impression", run, _impression_body(impression, {}, None))
-            self._end(run, "truncated")
+            self._end(run, closed_by)
 
     # --- observations
 
