@@ -35,7 +35,7 @@ _SHORTEST_PACKET = 8
 _LAST_WORDS_SECONDS = 0.5
 """For the reader's farewell to get through, when it closes."""
 
-_ANSWER = re.compile(rb"RTSP/\d\.\d (\d{3})(?: .*)?")
+_ANSWER = re.compile(rb"RTSP/\d\.\d +(\d{3})(?: +(.*))?")
 _REQUEST = re.compile(rb"[A-Z_]+ \S+ RTSP/\d\.\d")
 _FIELD = re.compile(rb"([\w-]+)[ \t]*:[ \t]*(.*)")
 
@@ -227,7 +227,7 @@ class Sieve:
         length = known.get(b"content-length", b"0")
         if not re.fullmatch(rb"\d{1,7}", length) or int(length) > _LONGEST_BODY:
             raise ValueError(f"an answer of more than {_LONGEST_BODY} bytes")
-        lines = [first]
+        lines = [first if answer is None else b"RTSP/1.0 " + answer[1] + b" " + (answer[2] or b"")]
         for name, value in fields:
             if name.lower() == b"transport":
                 value = self._transport(value)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 import socket
+import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
 from hypothesis import given
@@ -47,7 +49,7 @@ class Fake:
     def _serve(self, client: socket.socket) -> None:
         with client:
             while data := client.recv(1 << 16):
-                text = data.decode()
+                text = data.decode("latin-1")
                 self.asked.append(text)
                 number = re.search(r"(?i)cseq: *(\d+)", text)
                 answer = self._answer(text.split()[0], len(self.asked))
@@ -190,6 +192,60 @@ def test_a_name_that_becomes_another_private_address(scheme: str, monkeypatch: p
             evil.accept()
 
 
+def amf(*values: object) -> bytes:
+    """Encode values as RTMP has them (AMF0)."""
+    told = b""
+    for value in values:
+        if isinstance(value, dict):
+            rows = b"".join(struct.pack(">H", len(key)) + key.encode() + amf(item) for key, item in value.items())
+            told += b"\x03" + rows + b"\0\0\x09"
+        elif isinstance(value, str):
+            told += b"\x02" + struct.pack(">H", len(value)) + value.encode()
+        else:
+            told += b"\x05" if value is None else b"\0" + struct.pack(">d", value)
+    return told
+
+
+def leading_to(url: str, asked: list[bytes]) -> Callable[[socket.socket], None]:
+    """Return an RTMP server that answers `connect` as Flash's did where a stream had moved."""
+
+    def serve(client: socket.socket) -> None:
+        with client, suppress(OSError):
+            client.settimeout(5)
+            first = client.recv(1537, socket.MSG_WAITALL)
+            client.sendall(b"\x03" + bytes(1536) + first[1:])
+            client.recv(1536, socket.MSG_WAITALL)
+            asked.append(client.recv(1 << 16))
+            ex = {"code": 302.0, "redirect": url}
+            info = {"level": "error", "code": "NetConnection.Connect.Rejected", "description": "moved", "ex": ex}
+            body = amf("_error", 1.0, None, info)
+            chunks = b"\xc3".join(body[at : at + 128] for at in range(0, len(body), 128))
+            client.sendall(b"\x03\0\0\0" + struct.pack(">I", len(body))[1:] + b"\x14" + bytes(4) + chunks)
+            time.sleep(1)
+
+    return serve
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_nothing_follows_a_redirect_of_rtmp(backend: str) -> None:
+    """FFmpeg and GStreamer know none; a version that learns it is noticed here."""
+    asked: list[bytes] = []
+    with fake(lambda *_: None) as evil, socket.create_server(("127.0.0.1", 0)) as server:
+        serve = leading_to(f"rtmp://127.0.0.1:{evil.port}/live", asked)
+
+        def run() -> None:
+            with suppress(OSError):
+                while True:
+                    serve(server.accept()[0])
+
+        threading.Thread(target=run, daemon=True).start()
+        with watched(f"rtmp://127.0.0.1:{server.getsockname()[1]}/live/cam", backend=backend) as watch:
+            watch.gap_after(0)
+        server.shutdown(socket.SHUT_RDWR)
+        assert b"connect" in asked[0]
+        assert evil.asked == []
+
+
 REPLY = b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: 4\r\n\r\nabcd"
 PACKET = b"$\0\0\x08RTSP/1.0"
 
@@ -199,6 +255,7 @@ PACKET = b"$\0\0\x08RTSP/1.0"
     [
         (REPLY + PACKET, b"RTSP/1.0 200 OK\r\nCSeq: 1\r\nContent-Length: 4\r\n\r\nabcd" + PACKET, None),
         (b"\r\n\n" + REPLY.replace(b"\r\n", b"\n"), REPLY, None),  # as some cameras end their lines
+        (b"RTSP/2.0  200\nCSeq: 1\n\n", b"RTSP/1.0 200 \r\nCSeq: 1\r\n\r\n", None),
         (b"RTSP/1.0 302 Moved\nlocation : rtsp://a/b\n\n", b"", "rtsp://a/b"),
         (b"RTSP/1.0 3\r02 Moved\nLocation: rtsp://a/b\n\n", b"", "rtsp://a/b"),  # of which FFmpeg takes the \r out
         (b"REDIRECT rtsp://c/d RTSP/1.0\r\nCSeq: 9\r\nLocation: rtsp://a/b\r\n\r\n", b"", "rtsp://a/b"),
