@@ -33,7 +33,7 @@ from streams.errors import DecodeError, OpenError, ReadTimeout, StreamError
 from streams.frame import Frame, StreamInfo
 from streams.gap import Reason, WallClock
 from streams.hls import Past
-from streams.isolated_child import LENGTH, NO_MEMORY, OUT_OF_MEMORY
+from streams.isolated_child import LENGTH, NO_MEMORY, OUT_OF_MEMORY, UNLOADED
 from streams.live_source import Connection, LiveSettings
 from streams.pixels import Pixels, RgbPixels, YuvPixels
 from streams.trust import Trust
@@ -250,12 +250,14 @@ class IsolatedConnection:
         except subprocess.TimeoutExpired:
             return self._nonsense()
         try:
+            # Only looked at: what libraries say may hold the password.
             words = os.read(self._words, 1 << 16).decode("utf-8", "replace")
         except BlockingIOError:
             words = ""
-        log.debug("%s: the decoder's process: %s", self._shown, _text(words[-_LONGEST_TEXT:]))
         if code == OUT_OF_MEMORY or (code and NO_MEMORY.search(words)):
             what = f"needed more than {self._megabytes} MB of memory (isolate_megabytes)"
+        elif code == UNLOADED:
+            what = "could not load what it needs, or may not read it"
         elif code < 0:
             with suppress(ValueError):
                 code = signal.Signals(-code).name  # type: ignore[assignment]

@@ -7,7 +7,6 @@ address may hold a password, which neither its title nor its environment may sho
 
 from __future__ import annotations
 
-import ctypes
 import json
 import mmap
 import os
@@ -23,6 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from streams import confinement
+
 if TYPE_CHECKING:
     from streams.frame import Frame
     from streams.live_source import Connection
@@ -33,13 +34,25 @@ LENGTH = struct.Struct("!I")
 OUT_OF_MEMORY = 77
 """Its exit code where it knows that memory was what it lacked."""
 
+UNLOADED = 78
+"""The same where a library could not be loaded."""
+
 NO_MEMORY = re.compile(
     r"llocate memory|MemoryError|bad_alloc|failed to map|ailed to allocate|nsufficient memory|can't start new thread"
 )
 """What Python, the linker, FFmpeg, OpenCV, GLib and C++ say where there is none."""
 
 _DESCRIPTORS = 256
-_SET_NO_NEW_PRIVS = 38  # of prctl
+
+_SYSTEM = (
+    *("/usr", "/lib", "/lib64", "/nix/store", "/gnu/store", "/sys", "/proc/self", "/proc/cpuinfo", "/proc/meminfo"),
+    *("/proc/driver", "/etc/ssl", "/etc/pki", "/etc/ca-certificates", "/etc/crypto-policies", "/etc/ld.so.cache"),
+    *("/etc/localtime", "/etc/resolv.conf", "/etc/hosts", "/etc/host.conf", "/etc/nsswitch.conf", "/etc/gai.conf"),
+    *("/etc/services", "/etc/protocols", "/run/systemd/resolve", "/etc/OpenCL", "/etc/vulkan", "/etc/glvnd"),
+)
+"""Of the system's files, those that decoding and the network need; secrets of services are not among them."""
+
+_DEVICES = ("null", "zero", "random", "urandom", "dri", "video*", "media*", "nvidia*")
 _SET_SIGNAL = 10  # F_SETSIG, which Python's fcntl does not name
 _LONGEST_TEXT = 500
 
@@ -54,7 +67,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # a service's manager signals all its processes; the parent says when
     task = json.loads(_line(0))
-    bound(task["megabytes"])
+    bound(task["megabytes"], is_shut_off=not task["url"].startswith("gst:"))  # which may read a file
     end_with_parent()
     try:
         _serve(task, _Sender(parent))
@@ -63,20 +76,26 @@ def main() -> None:
     except Exception as error:
         if isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
             os._exit(OUT_OF_MEMORY)
+        if isinstance(error, ImportError):
+            os._exit(UNLOADED)
         raise
     os._exit(0)  # threads of GStreamer's have nothing to say any more
 
 
-def bound(megabytes: int) -> None:
+def bound(megabytes: int, *, is_shut_off: bool) -> None:
     """Give up what decoding does not need. Memory is counted as addresses (RLIMIT_AS), all libraries included.
 
     There is no bound on processes: the system counts those of a user, among which are the parent's and its threads.
+
+    is_shut_off: from files too, where the kernel can do that
     """
     import resource
 
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")  # where memory runs out, this goes before its parent
-    ctypes.CDLL(None).prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    confinement.renounce_privileges()
+    if is_shut_off:
+        confinement.shut_off(readable=_readable(), listable=["/dev"], devices=_devices())
     limits = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: 0,
@@ -87,6 +106,22 @@ def bound(megabytes: int) -> None:
         hard = resource.getrlimit(limit)[1]
         most = most if hard == resource.RLIM_INFINITY else min(most, hard)
         resource.setrlimit(limit, (most, most))
+
+
+def _readable() -> list[str]:
+    """Return where libraries, their settings, certificates and names of hosts stand."""
+    paths = [*_SYSTEM, sys.prefix, sys.base_prefix, str(Path(__file__).parent)]
+    paths += [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
+    for name, value in os.environ.items():
+        if name.startswith(("LD_LIBRARY_PATH", "SSL_CERT_", "GST_", "GI_", "LIBVA_")):
+            paths += [path for path in value.split(os.pathsep) if path.startswith("/")]
+    caches = os.environ.get("XDG_CACHE_HOME") or str(Path(os.environ.get("HOME", "/nowhere")) / ".cache")
+    return [*paths, f"{caches}/gstreamer-1.0"]
+
+
+def _devices() -> list[str]:
+    """Return cameras, chips that decode, and what every program has."""
+    return [str(path) for pattern in _DEVICES for path in Path("/dev").glob(pattern)]
 
 
 def end_with_parent() -> None:

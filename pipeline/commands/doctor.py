@@ -108,7 +108,7 @@ def examine() -> Iterator[Finding]:
     """Yield what was found, group by group."""
     for check in (_decoding, _detectors, _lettering, _files):
         yield _tried("watching", check)
-    for check in (_pyav, _gstreamer):
+    for check in (_pyav, _gstreamer, _isolation):
         yield _tried("backends", check)
     yield from _missing_elements()
     for check in (_hardware_decoders, _cameras, _openvino, _cuda):
@@ -218,6 +218,17 @@ def _gstreamer() -> Finding:
     return Finding(
         "backends", "gstreamer", True, f"{library().gst.version_string()}, PyGObject {_version('PyGObject')}"
     )
+
+
+def _isolation() -> Finding:
+    """Say what a stream with `isolate` is shut off from here."""
+    if sys.platform != "linux":
+        return Finding("backends", "isolate", False, "decoders in processes of their own need Linux")
+    from streams import confinement
+
+    found = confinement.version()
+    what = f"with no files (Landlock {found})" if found else "but with all files: this kernel has no Landlock"
+    return Finding("backends", "isolate", True, f"decoders in processes of their own, {what}")
 
 
 def _missing_elements() -> Iterator[Finding]:
