@@ -67,7 +67,8 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # a service's manager signals all its processes; the parent says when
     task = json.loads(_line(0))
-    bound(task["megabytes"], is_shut_off=not task["url"].startswith("gst:"))  # which may read a file
+    readable = None if task["url"].startswith("gst:") else _readable(task["ca_file"])  # a pipeline may read a file
+    bound(task["megabytes"], readable=readable)
     end_with_parent()
     try:
         _serve(task, _Sender(parent))
@@ -82,20 +83,20 @@ def main() -> None:
     os._exit(0)  # threads of GStreamer's have nothing to say any more
 
 
-def bound(megabytes: int, *, is_shut_off: bool) -> None:
+def bound(megabytes: int, *, readable: list[str] | None) -> None:
     """Give up what decoding does not need. Memory is counted as addresses (RLIMIT_AS), all libraries included.
 
     There is no bound on processes: the system counts those of a user, among which are the parent's and its threads.
 
-    is_shut_off: from files too, where the kernel can do that
+    readable: of files, those that are left to it, where the kernel can do that; None for all
     """
     import resource
 
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("500")  # where memory runs out, this goes before its parent
     confinement.renounce_privileges()
-    if is_shut_off:
-        confinement.shut_off(readable=_readable(), listable=["/dev"], devices=_devices())
+    if readable is not None:
+        confinement.shut_off(readable=readable, listable=["/dev"], devices=_devices())
     limits = {
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_FSIZE: 0,
@@ -108,7 +109,7 @@ def bound(megabytes: int, *, is_shut_off: bool) -> None:
         resource.setrlimit(limit, (most, most))
 
 
-def _readable() -> list[str]:
+def _readable(ca_file: str | None) -> list[str]:
     """Return where libraries, their settings, certificates and names of hosts stand."""
     paths = [*_SYSTEM, sys.prefix, sys.base_prefix, str(Path(__file__).parent)]
     paths += [path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")]
@@ -116,7 +117,7 @@ def _readable() -> list[str]:
         if name.startswith(("LD_LIBRARY_PATH", "SSL_CERT_", "GST_", "GI_", "LIBVA_")):
             paths += [path for path in value.split(os.pathsep) if path.startswith("/")]
     caches = os.environ.get("XDG_CACHE_HOME") or str(Path(os.environ.get("HOME", "/nowhere")) / ".cache")
-    return [*paths, f"{caches}/gstreamer-1.0"]
+    return [*paths, f"{caches}/gstreamer-1.0", *([] if ca_file is None else [ca_file])]
 
 
 def _devices() -> list[str]:

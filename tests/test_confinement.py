@@ -25,7 +25,7 @@ from streams import isolated_child
 
 secret, parent, how = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 if how != "free":
-    isolated_child.bound(2000, is_shut_off=how == "shut off")
+    isolated_child.bound(2000, readable=isolated_child._readable(None) if how == "shut off" else None)
 
 import streams.av_live, streams.camera, cv2, ssl, socket  # all of it can be loaded, too
 

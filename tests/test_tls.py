@@ -76,6 +76,18 @@ def test_a_certificate_is_checked_by_whom_the_user_says(
         assert "certificates are not checked (tls_verify = false)" in caplog.text
 
 
+@pytest.mark.parametrize("kind", ["hls", *KINDS[2:]])
+def test_in_a_process_of_its_own_too(kind: str, tmp_path: Path) -> None:
+    """It may read nothing of this machine but what it needs; the file of certificates is such a thing."""
+    with encrypted_feed(kind, tmp_path) as (url, before):
+        with watched(url, isolate=True) as watch:
+            _, gap = watch.gap_after(0)
+        assert UNTRUSTED in gap.message
+        assert before.asked == 0
+        with watched(url, trust=Trust(str(tmp_path / "cert.pem")), isolate=True) as watch:
+            watch.wait(Frame, count=5)
+
+
 @needs_gstreamer
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "mjpeg"])
 def test_by_gstreamer_too(kind: str, tmp_path: Path) -> None:
