@@ -49,8 +49,8 @@ _COMMAND = (sys.executable, "-P", "-B", "-m", "streams.isolated_child")
 _KEPT = re.compile(r"PATH|HOME|LANG|LC_\w+|TZ|XDG_CACHE_HOME|LD_LIBRARY_PATH|SSL_CERT_\w+|GST_\w+|GI_\w+|LIBVA_\w+")
 """Variables of the environment that libraries need; what else stands there may be secret."""
 
-_START_SECONDS = 5.0
-"""What a process may take to start on a busy machine, beside the time to open: half a second on an idle one."""
+_START_SECONDS = 30.0
+"""What a process may take to start: a third of a second on an idle machine, more where dozens start at once."""
 
 _END_SECONDS = 1.0
 """A process that has sent its last is given so long to end."""
@@ -65,7 +65,7 @@ _LONGEST_SECONDS = 1e9
 
 
 class IsolatedConnection:
-    """One connection, in a process of its own. See `live_source.Connection`; `wait_open` goes before the iteration.
+    """One connection, in a process of its own. See `live_source.Connection`; see `SlowConnection` for how it opens.
 
     task: what the process is told, see `isolated_child`
     shown: address for messages, without secrets
@@ -113,23 +113,39 @@ class IsolatedConnection:
             self._process.stdin.write(json.dumps(task).encode() + b"\n")
             self._process.stdin.flush()
 
+    @property
+    def start_seconds(self) -> float:
+        return _START_SECONDS
+
+    def wait_started(self) -> None:
+        """Wait until the process has loaded what it needs. Raises StreamError; `close` ends it."""
+        self._wait_for("ready", _START_SECONDS)
+
     def wait_open(self) -> None:
         """Wait until the stream is known. Raises StreamError; `close` from another thread ends it."""
+        # The process sees to the time itself; this is for one that does not.
+        self._wait_for("open", self._settings.open_timeout_seconds + self._settings.stall_seconds + 1)
+
+    def _wait_for(self, kind: str, seconds: float) -> None:
+        """Wait for a message. Raises StreamError, once what the connection holds is set free."""
         if not self._take():
             raise StreamError(f"{self._shown}: closed", reason="end")
         try:
-            self._socket.settimeout(self._settings.open_timeout_seconds + _START_SECONDS)
+            self._socket.settimeout(seconds)
             head = self._message()
-            if head is None or head["kind"] != "open":
+            if head is None:
+                raise StreamError(f"{self._shown}: closed", reason="end")
+            if head["kind"] != kind:
                 raise self._nonsense()
             self._socket.settimeout(None)
-            try:
+            if kind == "open":
                 self._take_state(head)
-            except (ValueError, TypeError, LookupError):
-                raise self._nonsense() from None
         except TimeoutError:
             self._free()
-            raise ReadTimeout(f"{self._shown}: no answer", reason="timeout") from None
+            raise ReadTimeout(f"{self._shown}: no answer within {seconds:g} s", reason="timeout") from None
+        except (ValueError, TypeError, LookupError):
+            self._free()
+            raise self._nonsense() from None
         except BaseException:
             self._free()
             raise
@@ -215,7 +231,7 @@ class IsolatedConnection:
                     continue
                 if kind == "end":
                     failure = _ERRORS[head["error"]](_text(head["message"]), reason=_reason(head["reason"]))
-                elif kind in ("open", "frame"):
+                elif kind in ("ready", "open", "frame"):
                     return dict(head)
                 else:
                     failure = self._nonsense()

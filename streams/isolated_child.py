@@ -165,7 +165,7 @@ class _Sender:
     def send(self, head: dict[str, Any], *body: Any) -> None:
         """Send a message: the length of its JSON, the JSON, and of a frame the bytes of its planes.
 
-        head: `kind` is `open`, `frame`, `log` or `end`. Raises OSError where nobody reads.
+        head: `kind` is `ready`, `open`, `frame`, `log` or `end`. Raises OSError where nobody reads.
         """
         text = json.dumps(head).encode()
         with self._lock:
@@ -199,6 +199,7 @@ def _serve(task: dict[str, Any], sender: _Sender) -> None:
 
     from streams.camera import open_camera
     from streams.errors import StreamError
+    from streams.gst_library import library
     from streams.guard import Guard
     from streams.hls import HlsPlace, Past
     from streams.live import SCHEMES, open_live
@@ -209,6 +210,9 @@ def _serve(task: dict[str, Any], sender: _Sender) -> None:
     cv2.setNumThreads(1)
     threading.Thread(target=_watch_memory, args=(sender,), daemon=True).start()
     _forward_log(sender, task["level"])
+    if task["backend"] == "gstreamer":
+        library()
+    sender.send({"kind": "ready"})
     past, trust = None, Trust(task["ca_file"], task["tls_verify"])
     try:
         if task["past"] is not None:

@@ -111,10 +111,20 @@ class Connection(Protocol):
 
 @runtime_checkable
 class SlowConnection(Connection, Protocol):
-    """A connection that is there before it is open, so that `close` can end that too."""
+    """A connection that is there before it is open, so that `close` can end that too.
+
+    start_seconds: what it may take before it begins to connect
+    """
+
+    @property
+    def start_seconds(self) -> float: ...
+
+    def wait_started(self) -> None:
+        """Wait until it begins to connect: first of all. Raises StreamError."""
+        ...
 
     def wait_open(self) -> None:
-        """Wait until the stream is known, before the iteration. Raises StreamError."""
+        """Wait until the stream is known: after that, and before the iteration. Raises StreamError."""
         ...
 
 
@@ -213,6 +223,7 @@ class LiveSource:
         """Open a connection for whoever wants it without what this class does around it. Raises StreamError."""
         connection = self._connect()
         if isinstance(connection, SlowConnection):
+            connection.wait_started()
             connection.wait_open()
         return connection
 
@@ -306,12 +317,15 @@ class LiveSource:
             elif reader.opened_at is not None:
                 since, seconds, what = reader.opened_at, settings.first_frame_seconds, "no picture within"
             else:
-                since, seconds, what = reader.started_at, settings.open_timeout_seconds, "no answer within"
+                since, start_seconds = reader.begun
+                seconds, what = settings.open_timeout_seconds, "no answer within"
+                if start_seconds:
+                    seconds, what, reason = start_seconds, "its process did not start within", "decoder"
             frame = reader.take(min(since + seconds, soon))
             if frame is not None or self._closed.is_set():
                 return frame
             now = time.monotonic()
-            if now >= since + seconds and since == (reader.last_at or reader.opened_at or reader.started_at):
+            if now >= since + seconds and since == (reader.last_at or reader.opened_at or reader.begun[0]):
                 raise ReadTimeout(f"{self._url}: {what} {seconds:g} s", reason=reason)
             if now >= soon:
                 return None
@@ -414,12 +428,13 @@ class LiveSource:
 class _Reader(threading.Thread):
     """One attempt at the stream: opens a connection, and reads it into a short queue until it is stopped.
 
-    started_at, opened_at, last_at: monotonic times of what has happened so far, None for what has not
+    begun: monotonic time at which it began to connect; or to start what connects, and the seconds that this may take
+    opened_at, last_at: monotonic times of what has happened so far, None for what has not
     """
 
     def __init__(self, connect: Callable[[], Connection], stream: str) -> None:
         super().__init__(name=f"read {stream}", daemon=True)
-        self.started_at = time.monotonic()
+        self.begun = time.monotonic(), 0.0
         self.opened_at: float | None = None
         self.last_at: float | None = None
         self._open = connect
@@ -444,8 +459,8 @@ class _Reader(threading.Thread):
         """Return the next frame, None at the deadline or once stopped; raises what ended the connection."""
         with self._changed:
             while not self._frames and not self._is_over and not self._is_stopping:
-                opened_at, left = self.opened_at, deadline - time.monotonic()
-                if left <= 0 or not self._changed.wait(left) or opened_at != self.opened_at:
+                before, left = (self.begun, self.opened_at), deadline - time.monotonic()
+                if left <= 0 or not self._changed.wait(left) or before != (self.begun, self.opened_at):
                     return None
             if self._frames and not self._is_stopping:
                 frame = self._frames.popleft()
@@ -490,6 +505,9 @@ class _Reader(threading.Thread):
         if is_stopping:
             connection.close()
         if isinstance(connection, SlowConnection):
+            self._begin(connection.start_seconds)
+            connection.wait_started()
+            self._begin(0.0)
             connection.wait_open()
         with self._changed:
             self.opened_at = time.monotonic()
@@ -498,6 +516,11 @@ class _Reader(threading.Thread):
             if not self._put(frame):
                 connection.close()
         raise StreamError("the stream ended", reason="end")
+
+    def _begin(self, start_seconds: float) -> None:
+        with self._changed:
+            self.begun = time.monotonic(), start_seconds
+            self._changed.notify_all()
 
     def _put(self, frame: Frame) -> bool:
         with self._changed:

@@ -33,7 +33,7 @@ from tests.feeds import FPS, HlsFeed, Pages, mjpeg_page, transport_stream
 from tests.live_child import Child, value
 from tests.media import number_of, picture
 from tests.rtsp_server import RtspServer, needs_rtsp_server
-from tests.test_secrets import CANARY, PASSWORD
+from tests.test_secrets import CANARY, PASSWORD, chain
 from tests.watching import QUICK, watched
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="isolate needs Linux")
@@ -44,14 +44,14 @@ PATIENT = LiveSettings(stall_seconds=2.0, open_timeout_seconds=8.0, backoff_seco
 """A process takes a while to start where others want the processor too."""
 
 
-def decoders(parent: int | None = None) -> list[int]:
+def decoders(parent: int | None = None, *, title: bytes = b"streams.isolated_child") -> list[int]:
     """Return the processes of a parent, this one if none is given, that decode."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 of = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                is_decoder = b"streams.isolated_child" in (entry / "cmdline").read_bytes()
+                is_decoder = title in (entry / "cmdline").read_bytes()
             except OSError:
                 continue
             if is_decoder and of == (parent or os.getpid()):
@@ -327,8 +327,8 @@ def test_forty_opens_and_closes_leave_nothing_behind(pages: Pages) -> None:
     def once(number: int) -> None:
         if number % 4 == 0:  # never read
             source.connect().close()
-        elif number % 4 == 1:  # not even opened
-            source._connect().close()
+        elif number % 4 == 1:
+            source._connect().close()  # not even started
         elif number % 4 == 2:
             all_of(source.connect())
         else:
@@ -383,18 +383,21 @@ def test_what_a_playlist_may_reach(pages: Pages) -> None:
         assert inner.hits
 
 
-def test_its_words_reach_the_log(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("scheme", ["http", "rtsp", "rtmp"])
+def test_its_words_reach_the_log(scheme: str, caplog: pytest.LogCaptureFixture) -> None:
     """Errors as they would be without it, and no more."""
     caplog.set_level(logging.DEBUG, "streams")
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}/cam"
+        url = f"{scheme}://user:{PASSWORD}@127.0.0.1:{closed.getsockname()[1]}/cam?token={CANARY}"
         ends = []
         for isolate in (False, True):
             with pytest.raises(OpenError) as caught:
                 open_live(url, "cam", settings=QUICK, isolate=isolate).connect()
             ends.append((str(caught.value), caught.value.reason))
+            assert CANARY not in chain(caught.value)
         assert ends[0] == ends[1]
+    assert CANARY not in caplog.text
     assert caplog.text.count("is read by pyav") == 2
 
 
@@ -509,7 +512,7 @@ def test_what_a_decoder_that_was_taken_over_may_send(
         text = json.dumps(head).encode()
         return len(text).to_bytes(4, "big") + text
 
-    good = packed(STATE) + packed(GOOD) + bytes(12)
+    good = packed({"kind": "ready"}) + packed(STATE) + packed(GOOD) + bytes(12)
     bad = (
         {
             None: b"\0\0\0\5}{}{}",
@@ -530,6 +533,44 @@ def test_what_a_decoder_that_was_taken_over_may_send(
     assert connection._process.returncode == -signal.SIGKILL  # type: ignore[attr-defined]
 
 
+SLOW = """
+import json, os, sys, time
+def send(head, body=b""):
+    text = json.dumps(head).encode()
+    os.write(int(sys.argv[1]), len(text).to_bytes(4, "big") + text + body)
+time.sleep(1.5)
+send({"kind": "ready"})
+send(%r)
+for number in range(5):
+    send(%r | {"pts": 3600 * number, "is_corrupt": False}, bytes(12))
+time.sleep(30)
+"""
+
+
+def test_the_time_to_start_is_not_the_time_to_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wall of streams that starts at once waits for its processes, not in vain for its cameras."""
+    monkeypatch.setattr(isolated, "_COMMAND", (sys.executable, "-c", SLOW % (STATE, GOOD)))
+    settings = LiveSettings(open_timeout_seconds=1.0, stall_seconds=9.0)
+    with watched("rtsp://127.0.0.1/cam", settings, isolate=True) as watch:
+        watch.wait(Frame, count=4)
+        assert not watch.gaps
+
+
+def test_a_process_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(isolated, "_COMMAND", (sys.executable, "-c", "import time; time.sleep(30)"))
+    monkeypatch.setattr(isolated, "_START_SECONDS", 1.0)
+    with watched("rtsp://127.0.0.1/cam", PATIENT, isolate=True) as watch:
+        told, gap = watch.gap_after(time.monotonic())
+        assert (gap.reason, gap.message) == ("decoder", "rtsp://127.0.0.1/cam: its process did not start within 1 s")
+        assert told < 2
+        assert decoders(title=b"sleep(30)")
+        assert watch.end() < 0.5
+    assert wait_for(lambda: not decoders(title=b"sleep(30)")) < 1
+    monkeypatch.setattr(isolated, "_COMMAND", ("/no/such/program",))
+    with pytest.raises(OpenError, match="no process can be started: No such file"):
+        open_live("rtsp://127.0.0.1/cam", "cam", isolate=True).connect()
+
+
 def test_what_it_says_is_one_line(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     """No control characters reach a terminal, and no flood the log."""
     caplog.set_level(logging.INFO, "streams")
@@ -538,6 +579,7 @@ import json, os, sys, time
 def send(head):
     text = json.dumps(head).encode()
     os.write(int(sys.argv[1]), len(text).to_bytes(4, "big") + text)
+send({"kind": "ready"})
 for number in range(1000):
     send({"kind": "log", "level": 30, "text": "one\\n\\x1b[31mtwo"})
 send({"kind": "end", "error": "OpenError", "reason": "limit", "message": "three\\r\\nfour" + 1000 * "x"})
