@@ -192,6 +192,42 @@ def test_a_name_that_becomes_another_private_address(scheme: str, monkeypatch: p
             evil.accept()
 
 
+@pytest.mark.parametrize("transport", ["tcp", "udp"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_no_description_leads_elsewhere(backend: str, transport: str) -> None:
+    """Addresses in the description and its headers, and the one that UDP is to come from, to which packets are sent."""
+    with ExitStack() as stack:
+        evil = stack.enter_context(fake(lambda *_: ASKS))
+        heard = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        heard.bind(("127.0.0.2", 0))
+        port = heard.getsockname()[1]
+        track = f"m=video {port} RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=control:{evil.url}/track\r\n"
+        text = (
+            f"v=0\r\no=- 1 1 IN IP4 127.0.0.2\r\ns=x\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\na=control:{evil.url}\r\n{track}"
+        )
+        head = f"Content-Base: {evil.url}/\r\nContent-Location: {evil.url}/\r\nContent-Type: application/sdp\r\n"
+
+        def answer(method: str, _: int) -> str:
+            ok = "RTSP/1.0 200 OK\r\nCSeq: {n}\r\n"
+            if method == "DESCRIBE":
+                return f"{ok}{head}Content-Length: {len(text)}\r\n\r\n{text}"
+            if method == "SETUP":
+                asked = re.search(r"Transport: *([^\r]*)", camera.asked[-1])
+                assert asked is not None
+                more = f";server_port={port}-{port + 1}" if transport == "udp" else ""
+                return f"{ok}Session: 1\r\nTransport: {asked[1]}{more};source=127.0.0.2;destination=127.0.0.2\r\n\r\n"
+            return f"{ok}Session: 1\r\n\r\n" if method != "OPTIONS" else OPTIONS
+
+        camera = stack.enter_context(fake(answer))
+        watch = stack.enter_context(watched(camera.url, backend=backend, transport=transport))
+        watch.gap_after(0, timeout=20)
+        assert any(text.startswith("PLAY") for text in camera.asked), camera.asked
+        assert evil.asked == []
+        heard.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            heard.recv(100)
+
+
 def amf(*values: object) -> bytes:
     """Encode values as RTMP has them (AMF0)."""
     told = b""
