@@ -204,6 +204,8 @@ class AvConnection:
                 break
             if packet is None:
                 break
+            if packet.is_corrupt and self._first_pts is not None:
+                self.corrupt_packets += 1  # pieces of it are missing; it may decode all the same
             if packet.size and self.tap is not None:
                 self.tap(packet)
             yield packet  # the last one is empty, and makes the decoder give all
@@ -219,7 +221,8 @@ class AvConnection:
         try:
             return packet.decode()
         except av.FFmpegError as error:
-            self.corrupt_packets += self._first_pts is not None  # before it, all that lacks is a key frame
+            # Before the first picture all that lacks is a key frame, and what is marked as corrupt is counted already.
+            self.corrupt_packets += self._first_pts is not None and not packet.is_corrupt
             log.debug("%s: packet at %s: %s", self._shown, packet.pts, error.strerror)
             return []
 

@@ -250,7 +250,10 @@ def _probe_live(source: LiveSource, url: str, seconds: float, meter: _Meter) -> 
                 break
     span = meter.arrivals[-1] - meter.arrivals[0]
     found = meter.found()
-    found["corrupt_packets"] += connection.corrupt_packets
+    if isinstance(connection, AvConnection):  # which counts those that are marked, too, but for the very first
+        found["corrupt_packets"] = max(found["corrupt_packets"], connection.corrupt_packets)
+    else:
+        found["corrupt_packets"] += connection.corrupt_packets
     told["container"] = told.get("container") or scheme_of(url)
     return Probe(
         **told | found,

@@ -168,6 +168,8 @@ def test_datagrams_are_lost(percent: int, measure: Measure) -> None:
         relay.loss = 0.0
         whole_at = time.monotonic()
         time.sleep(1.5)
+        if percent == 20:
+            assert watch.source.corrupt_packets > 0, "and it is counted"
         late = [frame for at, frame in watch.items if at > whole_at + 1.1 and isinstance(frame, Frame)]
         assert len(late) > 3
         assert not any(frame.is_corrupt for frame in late)
@@ -210,6 +212,7 @@ def test_another_size_on_the_way() -> None:
         assert sizes == sorted(sizes)
         assert set(sizes) == {(160, 120), (320, 240)}
         assert watch.source.resolution_changes == 1
+        assert watch.value("wayside_stream_cuts_total") == 1, "and it ends all tracks"
         assert watch.source.info.size_wh == (320, 240)
         assert not watch.gaps
 
@@ -234,6 +237,8 @@ def test_the_clock_of_the_stream_jumps(first: int, second: int, is_jump: bool) -
         frames = watch.frames[: 2 * FPS + 5]
         assert max(two.pts_seconds - one.pts_seconds for one, two in pairwise(frames)) < 0.2
         assert watch.source.health().discontinuities == is_jump
+        assert watch.value("wayside_stream_discontinuities_total") == is_jump
+        assert [line["reason"] for line in watch.rows] == ["other", "other"] * is_jump
         assert len(watch.gaps) == 2 * is_jump
         assert all(gap.lost_seconds < 0.2 and "its clock jumped by" in gap.message for gap in watch.gaps)
         numbers = [number_of(frame.rgb()) for frame in frames]
@@ -254,6 +259,8 @@ def test_a_picture_that_tells_nothing(kind: str, state: str, caplog: pytest.LogC
                 time.sleep(0.02)
             health = watch.source.health()
             assert (health.state, health.reason) == (state, state)
+            assert watch.value("wayside_stream_state", state=state) == 1
+            assert watch.value("wayside_stream_state", state="live") == 0
             assert time.monotonic() - began_at >= 0.35
             watch.frame_after(time.monotonic())
             assert not watch.gaps
