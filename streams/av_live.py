@@ -25,7 +25,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from streams.av_pixels import AvPixels
-from streams.av_source import pick_video
+from streams.av_source import packets_of, pick_video
 from streams.deinterlace import Deinterlacer
 from streams.errors import DecodeError, OpenError, ReadTimeout, StreamError
 from streams.frame import Frame, StreamInfo
@@ -194,7 +194,7 @@ class AvConnection:
 
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         """Yield packets until `close`; raises StreamError at the end of the stream."""
-        packets = self._container.demux(self._stream)
+        packets = packets_of(self._container, self._stream)
         failure: StreamError | None = None
         while not self._closed.is_set():
             try:

@@ -6,6 +6,7 @@ import logging
 import re
 import time
 from collections.abc import Generator, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
@@ -148,13 +149,13 @@ class AvSource:
     def _packets(self) -> Iterator[Packet[VideoStream]]:
         """Yield packets to the end, past what cannot be read; the last one is empty and makes the decoder give all."""
         failures = 0
-        packets = self._container.demux(self._stream)
+        packets = packets_of(self._container, self._stream)
         while failures < _READ_ATTEMPTS:
             try:
                 packet = next(packets, None)
             except av.FFmpegError:
                 failures += 1
-                packets = self._container.demux(self._stream)  # the one that raised is over
+                packets = packets_of(self._container, self._stream)  # the one that raised is over
                 continue
             if packet is None:
                 break
@@ -244,6 +245,16 @@ def pick_video(container: InputContainer, path: str) -> VideoStream:
     if video.codec_context is None:
         raise OpenError(f"{path}: no decoder for its video")
     return video
+
+
+def packets_of(container: InputContainer, video: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """Yield the packets of a stream, and an empty one at the end. Raises FFmpegError, after which it is over.
+
+    Where streams have appeared on the way, as in a damaged or a joined transport stream, PyAV looks for them at the end
+    among those that were there at the beginning, and finds none.
+    """
+    with suppress(IndexError):
+        yield from container.demux(video)
 
 
 def _progressive(frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from streams.av_live import AvConnection
 from streams.av_pixels import likely_matrix
-from streams.av_source import AvSource, open_container, pick_video
+from streams.av_source import AvSource, open_container, packets_of, pick_video
 from streams.errors import OpenError, StreamError
 from streams.live_source import LiveSettings, LiveSource
 from streams.source import open_source
@@ -277,7 +277,7 @@ def _probe_file(path: str, seconds: float, meter: _Meter) -> Probe:
         stream = pick_video(container, path)
         meter.opened_at = time.monotonic()
         is_over = is_interlaced = False
-        for packet in _packets_of(container.demux(stream), meter):
+        for packet in _packets_of(packets_of(container, stream), meter):
             if packet.size:
                 meter.av_packet(packet)
             try:

@@ -18,7 +18,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from streams.av_source import open_container, pick_video
+from streams.av_source import open_container, packets_of, pick_video
 from streams.errors import DecodeError, StreamError, WriteError
 
 MARGIN_SECONDS = 0.5
@@ -105,7 +105,7 @@ def has_one_clock(path: str | Path) -> bool:
             return True
         last = None
         with suppress(av.FFmpegError):
-            for packet in source.demux(video):
+            for packet in packets_of(source, video):
                 if packet.dts is None:
                     continue
                 if last is not None and packet.dts < last:
@@ -153,7 +153,7 @@ def _from_key_frame(
     for back in _LOOKING_BACK:
         at = max(beginning, start - round(back * second))
         source.seek(at, stream=video, backward=True)
-        packets = (packet for packet in source.demux(video) if packet.size)
+        packets = (packet for packet in packets_of(source, video) if packet.size)
         for packet in packets:
             pts = packet.pts if has_pts else packet.dts
             is_late = pts is not None and pts > start

@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import av
 import cv2
+import numpy as np
 from cryptography.hazmat.primitives import padding
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
@@ -54,6 +55,18 @@ def transport_stream(
         out.mux(stream.encode())
     pieces[-1] += file.take()
     return tuple(pieces)
+
+
+def with_flipped_bits(data: bytes, seed: int) -> bytes:
+    """Return a transport stream of which a bit in every `2 ** (6 + seed)`-th byte is the other way round.
+
+    Of seeds 0 and 1, streams appear on the way that were not there at the beginning.
+    """
+    generator = np.random.default_rng(seed)
+    flipped = np.frombuffer(data, np.uint8).copy()
+    places = generator.integers(10 * TS_PACKET, flipped.size, flipped.size >> (6 + seed))
+    flipped[places] ^= (1 << generator.integers(0, 8, places.size)).astype(np.uint8)
+    return flipped.tobytes()
 
 
 class _Pieces(io.RawIOBase):

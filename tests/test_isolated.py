@@ -29,7 +29,7 @@ from streams.frame import Frame
 from streams.live import open_live
 from streams.live_source import Connection, LiveSettings
 from streams.pixels import RgbPixels, YuvPixels
-from tests.feeds import FPS, HlsFeed, Pages, mjpeg_page, transport_stream
+from tests.feeds import FPS, HlsFeed, Pages, mjpeg_page, transport_stream, with_flipped_bits
 from tests.live_child import Child, value
 from tests.media import number_of, picture
 from tests.rtsp_server import RtspServer, needs_rtsp_server
@@ -213,6 +213,17 @@ def test_a_decoder_that_runs_out_of_memory_as_it_goes(pages: Pages) -> None:
         stop.set()
         assert (gap.reason, told < 4) == ("decoder", True)
         assert "needed more than 440 MB of memory" in gap.message
+
+
+@pytest.mark.parametrize("isolate", [True, False])
+@pytest.mark.parametrize("seed", range(4))
+def test_bits_that_flip(seed: int, isolate: bool, pages: Pages) -> None:
+    """14: whatever the decoder makes of them, there are frames, and an end that is told as one."""
+    pages.add("/bits", with_flipped_bits(b"".join(transport_stream(count=4 * FPS)), seed), "video/mp2t")
+    frames, end = all_of(open_live(pages.url("/bits"), "cam", settings=PATIENT, isolate=isolate).connect())
+    assert end == f"StreamError end {pages.url('/bits')}: the stream ended"
+    assert len(frames) > 3
+    assert all(frame.size_wh == frame.rgb().shape[1::-1] for frame in frames)
 
 
 def test_nothing_secret_is_where_others_can_see_it(pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from streams.av_source import AvSource
 from streams.errors import OpenError
 from streams.frame import Frame
 from streams.source import open_source
+from tests.feeds import FPS, transport_stream, with_flipped_bits
 from tests.media import BT601, BT709, FULL, LIMITED, Image, number_of, picture, trim_by_edit_list, write_video
 
 
@@ -479,3 +480,13 @@ def test_a_source_gives_its_frames_once_and_none_after_closing(tmp_path: Path) -
     source.close()
     assert list(frames) == []
     assert number_of(kept.rgb()) == 0, "a frame must outlive its file"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_bits_that_flip(seed: int, tmp_path: Path) -> None:
+    """A damaged transport stream, in which streams appear that were not there at first, is watched to its end."""
+    path = tmp_path / "drive.ts"
+    path.write_bytes(with_flipped_bits(b"".join(transport_stream(count=4 * FPS)), seed))
+    frames, source = read(path)
+    assert len(frames) > 3
+    assert source.corrupt_packets < 4 * FPS
