@@ -8,6 +8,7 @@ nothing of video, and of UDP it hands on nothing but who may send it.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import selectors
 import socket
@@ -37,6 +38,9 @@ _LAST_WORDS_SECONDS = 0.5
 
 _ANSWER = re.compile(rb"RTSP/\d\.\d +(\d{3})(?: +(.*))?")
 _REQUEST = re.compile(rb"[A-Z_]+ \S+ RTSP/\d\.\d")
+_OTHERS = re.compile(rb',(?=(?:[^"]*"[^"]*")*[^"]*$)')
+"""Before each further transport of a list; the first one holds."""
+
 _FIELD = re.compile(rb"([\w-]+)[ \t]*:[ \t]*(.*)")
 
 
@@ -238,10 +242,20 @@ class Sieve:
         return lines, int(length)
 
     def _transport(self, value: bytes) -> bytes:
-        """Name the server itself as who sends UDP, and to whom a reader's own packets go."""
-        parts = [part.strip() for part in value.split(b";")]
-        if b"multicast" in parts:
-            return value
-        kept = [part for part in parts if not part.lower().startswith((b"source=", b"destination="))]
-        is_udp = any(part.lower().startswith(b"server_port=") for part in kept)
-        return b";".join([*kept, b"source=" + self._peer.partition("%")[0].encode()] if is_udp else kept)
+        """Name the server itself as who sends UDP, and to whom a reader's own packets go; else a group, and nobody."""
+        first = _OTHERS.split(value)[0]
+        kept = []
+        for part in map(bytes.strip, first.split(b";")):
+            name, _, rest = part.lower().partition(b"=")
+            if name not in (b"source", b"destination") or (name == b"destination" and _is_group(rest)):
+                kept.append(part)
+        if any(part.lower().startswith(b"server_port=") for part in kept):
+            kept.append(b"source=" + self._peer.partition("%")[0].encode())
+        return b";".join(kept)
+
+
+def _is_group(host: bytes) -> bool:
+    try:
+        return ipaddress.ip_address(host.decode("ascii", "replace")).is_multicast
+    except ValueError:
+        return False

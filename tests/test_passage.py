@@ -326,6 +326,27 @@ def test_what_gets_through(sent: bytes, passed: bytes, target: str | None) -> No
 
 
 @pytest.mark.parametrize(
+    ("value", "passed"),
+    [
+        (
+            "RTP/AVP;multicast;destination=239.1.2.3;port=5-6;ttl=2",
+            "RTP/AVP;multicast;destination=239.1.2.3;port=5-6;ttl=2",
+        ),
+        ("RTP/AVP;multicast;Destination=10.0.0.9;port=5-6", "RTP/AVP;multicast;port=5-6"),  # no group
+        ("RTP/AVP;multicast;destination=localhost;source=10.0.0.9;port=5-6", "RTP/AVP;multicast;port=5-6"),
+        ("RTP/AVP; SOURCE=10.0.0.9;server_port=4-5", "RTP/AVP;server_port=4-5;source=10.0.0.5"),
+        (
+            'RTP/AVP;mode="PLAY,RECORD";server_port=4,RTP/AVP;source=a',
+            'RTP/AVP;mode="PLAY,RECORD";server_port=4;source=10.0.0.5',
+        ),
+    ],
+)
+def test_whom_a_reader_may_send_to(value: str, passed: str) -> None:
+    sent = f"RTSP/1.0 200 OK\r\nTransport: {value}\r\n\r\n".encode()
+    assert Sieve("10.0.0.5").passed(sent) == f"RTSP/1.0 200 OK\r\nTransport: {passed}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(
     "sent",
     [
         b"HTTP/1.1 200 OK\r\n\r\n",
