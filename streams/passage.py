@@ -125,6 +125,8 @@ class Passage:
                         continue
                     except EOFError:
                         return
+                    except ConnectionResetError as error:
+                        raise trouble(self._asked, error) from None
                     except ValueError as error:
                         raise OpenError(f"{self._asked.shown}: {error}", reason="decode") from None
                     if passed:

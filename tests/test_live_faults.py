@@ -106,8 +106,7 @@ def test_a_cut_connection(kind: str, with_reset: bool, measure: Measure) -> None
         cut_at = time.monotonic()
         relay.cut(with_reset=with_reset)
         told, gap = watch.gap_after(cut_at)
-        # FFmpeg tells a torn RTSP connection as the end of the file.
-        reason = "reset" if with_reset and kind != "rtsp" else "end"
+        reason = "reset" if with_reset else "end"
         assert gap.reason == reason, gap
         assert gap.message == f"{url}: " + ("the connection was reset" if reason == "reset" else "the stream ended")
         assert told < 0.5
