@@ -47,8 +47,9 @@ class Child:
         more: str = "",
         flag: str = "--quiet",
         sinks: Sequence[str] = ("events",),
+        out: Path | None = None,
     ) -> None:
-        self.folder, self.out, self.file = folder, folder / "out", folder / "wayside.toml"
+        self.folder, self.out, self.file = folder, out or folder / "out", folder / "wayside.toml"
         self.port, self._more = free_port(), more
         self._sinks = sinks
         self.write(streams)

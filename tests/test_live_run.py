@@ -1,8 +1,10 @@
 """Whole runs over live streams, as processes of their own that are asked and told from outside."""
 
 import json
+import re
 import signal
 import socket
+import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -202,6 +204,46 @@ def test_sigterm_again_and_again_loses_nothing(tmp_path: Path, feeds: Feeds) -> 
     assert [event["reason"] for event in child.events("dead")] == ["timeout"]
     assert json.loads((child.out / "run.json").read_text())["interrupted_by"] == "SIGTERM"
     assert "Traceback" not in child.log.read_text()
+
+
+def test_a_full_disk_is_told_and_loses_nothing_once_there_is_room(tmp_path: Path, feeds: Feeds) -> None:
+    """22: the stream falls silent and comes back while there is no room: its lines wait, none is torn, none is lost."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(disk)]
+    mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"a small disk cannot be mounted: {mounted.stderr.strip()}; tests/test_sinks.py has one without")
+    try:
+        with Child(tmp_path, {"a": feeds.urls["a"]}, out=disk / "out") as child:
+            child.wait_live("a")
+            child.wait(lambda: child.get("/readyz")[0] == 200, "ready")
+            with pytest.raises(OSError, match="No space left"):
+                (disk / "filler").write_bytes(bytes(1 << 18))
+            feeds.tickers["a"].is_paused = True
+            told = child.wait(lambda: child.get("/readyz")[0] == 503, "no longer ready")
+            assert told < 6, "with the gap that cannot be written"
+            reason = child.get("/readyz")[1]
+            assert re.fullmatch(
+                r"sink events: .*events.jsonl: cannot be written: No space left on device; its lines wait for room\n",
+                reason,
+            )
+            assert child.get("/livez")[0] == 200
+            feeds.tickers["a"].is_paused = False
+            child.wait(lambda: child.status()["streams"]["a"]["state"] == "live", "the stream is back")
+            began = processed(child, "a")
+            child.wait(lambda: processed(child, "a") > began + 5, "it goes on")
+            assert value(child.samples(), "wayside_sink_errors_total", sink="events") >= 1
+            assert not (disk / "out" / "events.jsonl").read_text(), "nothing, and no half of a line"
+            (disk / "filler").unlink()
+            back = child.wait(lambda: child.get("/readyz")[0] == 200, "ready again by itself")
+            assert back < 3
+            lines = (disk / "out" / "events.jsonl").read_text().splitlines()
+            assert [json.loads(line)["reason"] for line in lines] == ["stall", "stall"]
+            assert child.end()[0] == 0
+        assert "what waited for room is written" in child.log.read_text()
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def test_ctrl_c_is_told_by_the_exit_code(tmp_path: Path, feeds: Feeds) -> None:

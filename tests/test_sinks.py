@@ -1,6 +1,8 @@
 """Sinks write whole lines in order, fail loudly, and hold nothing up for ever."""
 
+import errno
 import json
+import os
 import threading
 from collections.abc import Callable
 from fractions import Fraction
@@ -16,10 +18,11 @@ from pipeline.config import Config
 from pipeline.errors import ConfigError, SinkError
 from pipeline.events import Announcement, Event
 from pipeline.metrics import Metrics
-from pipeline.sinks import SINKS, Sinks
+from pipeline.sinks import SINKS, Sinks, json_lines
 from pipeline.sinks.background import Background
 from pipeline.sinks.detection_log import DetectionLog
 from pipeline.sinks.event_log import EventLog
+from pipeline.sinks.json_lines import JsonLines
 from pipeline.sinks.sink import Outlet
 from pipeline.stages import Tracked
 from pipeline.tasks import open_task
@@ -190,6 +193,45 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
         Sinks(["events"], [outlet(tmp_path)], Metrics()) as sinks,
     ):
         sinks.write(SIGHTING)
+
+
+def test_lines_of_a_live_stream_wait_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a disk with room for one and a half lines: the half is taken back, and more than may wait is an error."""
+    path, room = tmp_path / "events.jsonl", 3000
+
+    class Disk:
+        """The file, as far as there is room."""
+
+        def __init__(self, file: Any) -> None:
+            self._file = file
+
+        def write(self, data: bytes) -> int:
+            left = room - path.stat().st_size
+            if left <= 0:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return int(self._file.write(data[:left]))
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self._file, name)
+
+    log = JsonLines(path, goes_on=True)
+    log._file = Disk(log._file)  # type: ignore[assignment]
+    for number in range(3):
+        log.write({"n": number, "text": "x" * 2000})
+    assert log.trouble == f"{path}: cannot be written: No space left on device; its lines wait for room"
+    assert [row["n"] for row in lines(path)] == [0], "no half of a line"
+    room = 100_000
+    log.retry()
+    assert log.trouble is None
+    assert [row["n"] for row in lines(path)] == [0, 1, 2]
+    room = 0
+    monkeypatch.setattr(json_lines, "HELD_BYTES", 5000)
+    log.write({"n": 3, "text": "x" * 2000})
+    log.write({"n": 4, "text": "x" * 2000})
+    with pytest.raises(SinkError, match="No space left"):
+        log.write({"n": 5, "text": "x" * 2000})
+    with pytest.raises(SinkError, match=r"No space left|3 lines could not be written"):
+        log.close()
 
 
 def test_no_thread_is_left_where_one_sink_cannot_be_opened(tmp_path: Path) -> None:

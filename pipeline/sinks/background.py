@@ -6,12 +6,18 @@ threads (see DESIGN, section 2).
 
 from __future__ import annotations
 
+import logging
 import queue
 import threading
+import time
 from typing import Any
 
 from pipeline.metrics import Metrics
-from pipeline.sinks.sink import Sink
+from pipeline.sinks.sink import Holder, Sink
+
+log = logging.getLogger(__name__)
+
+_RETRY_SECONDS = 1.0  # between two attempts of a sink that holds what it could not write
 
 _DEPTH = 8  # items; frames are the large ones: 8 of 1080p hold 25 MB
 
@@ -25,6 +31,9 @@ class Background:
         self._metrics = metrics
         self._queue: queue.Queue[Any] = queue.Queue(_DEPTH)
         self._error: Exception | None = None
+        self._trouble: str | None = None
+        self._retry_at = 0.0
+        metrics.sink_errors.labels(name)  # so that there is a 0 from which it rises
         self._is_ending = False
         self._thread = threading.Thread(target=self._run, name=f"sink {name}", daemon=True)
         self._thread.start()
@@ -32,7 +41,8 @@ class Background:
     @property
     def failure(self) -> str | None:
         """What went wrong, in a line; None where nothing did."""
-        return None if self._error is None else f"sink {self._name}: {self._error}"
+        what = self._error or self._trouble
+        return None if what is None else f"sink {self._name}: {what}"
 
     def write(self, item: Any) -> None:
         """Hand over an item that the sink takes. Raises what the sink raised since."""
@@ -55,10 +65,41 @@ class Background:
             raise self._error
 
     def _run(self) -> None:
-        while (item := self._queue.get()) is not None:
+        while (item := self._next()) is not None:
             if self._error is None:  # after that, only empty the queue: who writes must not wait for ever
                 self._attempt(self._sink.write, item)
+                self._look()
+                if self._trouble is not None and time.monotonic() >= self._retry_at:
+                    self._retry()  # also where the next item is always there already
         self._attempt(self._sink.close)
+
+    def _next(self) -> Any:
+        """Wait for the next item; meanwhile have the sink try again what it holds."""
+        while self._trouble is not None:
+            try:
+                return self._queue.get(timeout=max(0.0, self._retry_at - time.monotonic()))
+            except queue.Empty:
+                self._retry()
+        return self._queue.get()
+
+    def _retry(self) -> None:
+        assert isinstance(self._sink, Holder)
+        self._attempt(self._sink.retry)
+        self._look()
+        if self._trouble is not None:
+            self._metrics.sink_errors.labels(self._name).inc()
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
+
+    def _look(self) -> None:
+        """Take note of whether the sink holds something; tell when that begins and when it is over."""
+        before = self._trouble
+        self._trouble = self._sink.trouble if self._error is None and isinstance(self._sink, Holder) else None
+        if self._trouble is not None and before is None:
+            self._metrics.sink_errors.labels(self._name).inc()
+            self._retry_at = time.monotonic() + _RETRY_SECONDS
+            log.warning("sink %s: %s", self._name, self._trouble)
+        elif before is not None and self._trouble is None and self._error is None:
+            log.warning("sink %s: what waited for room is written", self._name)
 
     def _attempt(self, action: Any, *item: Any) -> None:
         try:

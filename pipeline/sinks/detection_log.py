@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.events import rounded
-from pipeline.sinks.json_lines import JsonLines
+from pipeline.sinks.json_lines import JsonLines, OnLines
 from pipeline.stages import Tracked
 from pipeline.tracker import Track
 
 
-class DetectionLog:
+class DetectionLog(OnLines):
     """Writes a stream's frames, also those in which nothing was found.
 
     threshold: detections below are left out; where a confirmed track was found with less, or not found at all, its
@@ -36,9 +36,6 @@ class DetectionLog:
                 "detections": [detection for track in tracked.tracks for detection in self._detection(track)],
             }
         )
-
-    def close(self) -> None:
-        self._lines.close()
 
     def _detection(self, track: Track) -> Iterator[dict[str, Any]]:
         is_found = track.detection_score is not None and track.detection_score >= self._threshold

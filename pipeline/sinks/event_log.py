@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pipeline.events import EVENTS, Event, row
-from pipeline.sinks.json_lines import JsonLines
+from pipeline.sinks.json_lines import JsonLines, OnLines
 
 
-class EventLog:
+class EventLog(OnLines):
     """Writes every event of a stream."""
 
     takes = EVENTS
@@ -18,6 +18,3 @@ class EventLog:
 
     def write(self, event: Event) -> None:
         self._lines.write(row(event))
-
-    def close(self) -> None:
-        self._lines.close()

@@ -9,10 +9,10 @@ from typing import Any
 from pipeline.brands.observation import PX, SCORE, Observations
 from pipeline.brands.task import Observed
 from pipeline.events import rounded
-from pipeline.sinks.json_lines import JsonLines
+from pipeline.sinks.json_lines import JsonLines, OnLines
 
 
-class ObservationLog:
+class ObservationLog(OnLines):
     """Writes a stream's frames when it is clear what was seen in them, also those in which nothing was."""
 
     takes = (Observed,)
@@ -34,9 +34,6 @@ class ObservationLog:
                     "detections": [self._detection(o, row) for row in range(starts[number], starts[number + 1])],
                 }
             )
-
-    def close(self) -> None:
-        self._lines.close()
 
     def _detection(self, o: Observations, row: int) -> dict[str, Any]:
         brand = int(o.brand[row])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pipeline.config import Config
 from pipeline.metrics import Metrics
@@ -26,6 +26,19 @@ class Sink(Protocol):
     def write(self, item: Any) -> None: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class Holder(Protocol):
+    """A sink that holds what it cannot write now, and tries again when it is told to.
+
+    trouble: why, a line; None where nothing is held
+    """
+
+    @property
+    def trouble(self) -> str | None: ...
+
+    def retry(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
