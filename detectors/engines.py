@@ -94,7 +94,7 @@ def graph(architecture: Architecture, weights: Weights) -> Any:
         if layer.add is not None:
             x = ops.add(x, outputs[layer.add])
         if layer.relu:
-            x = ops.relu(x)
+            x = ops.relu(x) if layer.most is None else ops.clamp(x, 0.0, layer.most)
         if i == architecture.pool_after:
             x = ops.reduce_mean(x, np.array([2, 3]), keep_dims=True)
         outputs.append(x)

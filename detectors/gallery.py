@@ -82,7 +82,8 @@ class Gallery:
     embedder_sha256: of the weights that made the embeddings; "" where there are none, which fits all weights
     threshold: score from which a match counts, measured for these brands; None: the one that ships. It goes where
     brands come or go, as it was measured without them.
-    vectors: float32 (M, D), all exemplars' views, brand by brand; owner: int64 (M,), which brand of `brands` each is of
+    vectors: float32 (M, D), all exemplars' views, brand by brand; owner: int64 (M,), which brand of `brands` each is
+    of; is_photo: bool (M,), which are of photographs
     """
 
     def __init__(
@@ -111,6 +112,7 @@ class Gallery:
             raise ModelError("exemplars of one gallery must be embedded alike")
         self.vectors: Floats = np.concatenate(parts).astype(np.float32) if parts else np.zeros((0, 0), np.float32)
         self.owner = np.array([row[e.brand] for e in self.exemplars for _ in e.embeddings], np.int64)
+        self.is_photo = np.array([e.kind == "photo" for e in self.exemplars for _ in e.embeddings], bool)
         self.vectors.setflags(write=False)
         self.owner.setflags(write=False)
         self._seen, self._starts = np.unique(self.owner, return_index=True)

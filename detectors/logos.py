@@ -24,6 +24,8 @@ from detectors.geometry import CROP_SCALE, crop_areas, decode_boxes, on_pixels
 from detectors.picture import Image, Picture, as_picture
 from detectors.rendering import views
 from detectors.scanner import Scanner
+from detectors.second import FILE as SECOND_FILE
+from detectors.second import second_opinion
 from detectors.verifier import crop
 
 Floats = NDArray[np.float32]
@@ -45,6 +47,8 @@ TRIED = 3
 """Likenesses laid over a place."""
 FIT_WEIGHT, USUAL_FIT = 8.0, 0.62
 """What a correlation is worth beside the embedding's logit, and which is worth nothing (NOTES.md, "laid over")."""
+ASKED_FROM = 0.0
+"""Log-odds from which a second opinion is asked for, which takes 3 ms."""
 FOLLOWED_BY, FOLLOWED_FROM = 2, 0.7
 """Likenesses laid over what is expected, and the correlation from which it is still there."""
 
@@ -89,9 +93,12 @@ class LogoDetector:
         )
         self.gallery = gallery
         self._templates = Templates(gallery, self._embed.window)
+        self._second = second_opinion(folder, gallery, device=device, precision=precision)
         self.labels: Sequence[str] = gallery.brands
         self.threshold = self._embed.threshold if gallery.threshold is None else gallery.threshold
         self.hashes = {model.name: model.sha256, "logos-embedder.safetensors": self._embed.sha256}
+        if self._second is not None:
+            self.hashes[SECOND_FILE] = self._second.sha256
 
     def scan(self, pictures: Sequence[Picture], *, shrink: float = 1.0) -> list[Floats]:
         return [boxes for boxes, _ in self._scan(pictures, shrink)]
@@ -105,8 +112,9 @@ class LogoDetector:
         """Name each proposal by the gallery, and lay the likenesses that are nearest over it.
 
         Where the best one fits is the box; how well it fits there and how near the embeddings before and after lie to
-        the brand make one score. What is expected keeps its name and its embedding where a likeness of its brand still
-        fits, and no network looks at it; where none does, it is looked at as a proposal is.
+        the brand make one score, and so does a second opinion where the likeness is a photograph: then its embedding
+        goes on in that of the detection. What is expected keeps its name and its embedding where a likeness of its
+        brand still fits, and no network looks at it; where none does, it is looked at as a proposal is.
         """
         if not len(self.gallery.owner):
             return [Detections.empty()] * len(pictures)
@@ -120,12 +128,15 @@ class LogoDetector:
         """What is still seen of what is expected, and the boxes of the rest (N, 4)."""
         if expected.embedding is None:
             return Detections.empty(), expected.xyxy
+        first, second = parted(expected.embedding, self._embed.dimensions)
         laid, fits = expected.xyxy.copy(), np.zeros(len(expected), np.float32)
         for i, (box, brand) in enumerate(zip(expected.xyxy, expected.class_id, strict=True)):
             rows = np.flatnonzero(self.gallery.owner == brand)
-            near = rows[np.argsort(-(self.gallery.vectors[rows] @ expected.embedding[i]), kind="stable")[:FOLLOWED_BY]]
+            near = rows[np.argsort(-(self.gallery.vectors[rows] @ first[i]), kind="stable")[:FOLLOWED_BY]]
             laid[i], fits[i], _ = align(picture, box, [self._templates.of(row) for row in near], follow=True)
-        logits = self._logit(expected.embedding, expected.class_id) + FIT_WEIGHT * (fits - USUAL_FIT)
+        logits = self._logit(first, expected.class_id) + FIT_WEIGHT * (fits - USUAL_FIT)
+        if self._second is not None:
+            logits += self._second.odds(second, expected.class_id)
         score = (1 / (1 + np.exp(-logits))).astype(np.float32)
         is_there = (fits >= FOLLOWED_FROM) & (score >= self.threshold)
         kept = Detections(laid, score, expected.class_id.copy(), expected.embedding.copy())[is_there]
@@ -149,6 +160,12 @@ class LogoDetector:
         after = embeddings.copy()
         after[has_moved] = self._embedded(pictures, owner[has_moved], laid[has_moved])
         logits = (self._logit(embeddings, brand) + self._logit(after, brand)) / 2 + FIT_WEIGHT * (fits - USUAL_FIT)
+        if self._second is not None:
+            asked = np.flatnonzero((logits >= ASKED_FROM) & self.gallery.is_photo[rows])
+            second = np.zeros((len(boxes), self._second.dimensions), np.float32)
+            second[asked] = self._second(_cut(pictures, owner[asked], boxes[asked], self._second.window))
+            logits += self._second.odds(second, brand)
+            after = unit(np.concatenate([after, second], axis=1))
         score = (1 / (1 + np.exp(-logits))).astype(np.float32)
         columns = laid, score, brand, after
         return [settled(p.size_wh, *(column[owner == i] for column in columns)) for i, p in enumerate(pictures)]
@@ -192,10 +209,26 @@ class LogoDetector:
         return decode_boxes(self._engine(np.stack(crops))[:, 1:, 0, 0], areas)
 
     def _embedded(self, pictures: Sequence[Picture], owner: Owners, boxes: Floats) -> Floats:
-        areas = on_pixels(crop_areas(boxes))
         side = self._embed.window
-        crops = [crop(pictures[o], area, side) for o, area in zip(owner, areas, strict=True)]
+        crops = _cut(pictures, owner, boxes, side)
         return self._embed(np.stack(crops) if crops else np.zeros((0, side, side, 3), np.uint8))
+
+
+def _cut(pictures: Sequence[Picture], owner: Owners, boxes: Floats, side: int) -> list[Image]:
+    areas = on_pixels(crop_areas(boxes))
+    return [crop(pictures[o], area, side) for o, area in zip(owner, areas, strict=True)]
+
+
+def unit(embeddings: Floats) -> Floats:
+    """Embeddings (N, D) at unit length; zeros stay."""
+    length = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return np.asarray(embeddings / np.maximum(length, 1e-12), np.float32)
+
+
+def parted(embeddings: Floats, dimensions: int) -> tuple[Floats, Floats]:
+    """The first embedding (N, dimensions) of detections and the second, zeros where none was asked for."""
+    first, second = np.split(embeddings, [dimensions], axis=1)
+    return unit(first), unit(second)
 
 
 def joined(size_wh: tuple[int, int], first: Detections, second: Detections) -> Detections:

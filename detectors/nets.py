@@ -23,6 +23,7 @@ class Conv:
     """One convolution, then a residual sum where asked, then ReLU where asked.
 
     add: index of the earlier layer whose output is added before the ReLU, or None
+    most: what the ReLU lets through at the most (6 in networks that were trained so), or None
     """
 
     channels_in: int
@@ -33,6 +34,7 @@ class Conv:
     groups: int = 1
     relu: bool = True
     add: int | None = None
+    most: float | None = None
 
     @property
     def weight_shape(self) -> tuple[int, int, int, int]:

@@ -98,7 +98,7 @@ class TorchNet(nn.Module):
         if layer.add is not None:
             x = x + outputs[layer.add]
         if layer.relu:
-            x = torch.relu(x)
+            x = torch.relu(x) if layer.most is None else x.clamp(0.0, layer.most)
         if i == self.architecture.pool_after:
             x = x.mean(dim=(2, 3), keepdim=True)
         outputs.append(x)

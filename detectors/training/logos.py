@@ -10,6 +10,7 @@ which nothing is used, not even a drawing.
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -31,6 +32,7 @@ from detectors.logos import LogoDetector
 from detectors.nets import Architecture, Conv, Weights
 from detectors.picture import ArrayPicture, Image
 from detectors.rendering import Likeness, views
+from detectors.second import FILE as SECOND_FILE
 from detectors.torch_net import TorchNet, as_input
 from detectors.training.brands import HELD_BRANDS
 from detectors.training.data import Photo, logo_photos, read_photos
@@ -38,6 +40,7 @@ from detectors.training.evaluate_logos import enrolled, exemplars
 from detectors.training.fit import Schedule, train
 from detectors.training.icons import Artwork, Camera, Looks, held_icons, iconify, simple_icons, words
 from detectors.training.logo_scanner import SCANNER, fit_logo_scanner, measure_logo_scanner
+from detectors.training.second import SECOND, fit_second
 from detectors.training.windows import pick
 from detectors.verifier import crop
 
@@ -126,9 +129,14 @@ brands, CamVid and BSDS500 (research use)"
     weights.save(out / FILE, EMBEDDER, embedder, match.settings, told, tables={"cohort": match.cohort})
     rng = np.random.default_rng(seed)
     others = [photo for group in (seen, empty) for photo in (group[i] for i in rng.permutation(len(group))[:OTHERS])]
+    (out / SECOND_FILE).unlink(missing_ok=True)  # of an earlier training: the threshold is fitted without it
     threshold, scores = measure_whole(out, archive, calibration, others, device=device)
     match = replace(match, threshold=threshold)
     weights.save(out / FILE, EMBEDDER, embedder, match.settings, told | scores, tables={"cohort": match.cohort})
+
+    batches = Views(logos, [*empty, *seen], Mix(), side=EMBEDDER.window, batch=192, seed=seed)
+    told = {"data": f"EfficientNet-Lite0 as it comes from Google (ImageNet, Apache-2.0); {data}", **card}
+    add_second(out, fit_second(batches, scale=scale, seed=seed), archive, calibration, others, card=told, device=device)
 
 
 def fit_embedder(
@@ -242,6 +250,37 @@ def measure_whole(
     return threshold, scores
 
 
+def add_second(
+    folder: Path,
+    folded: Weights,
+    archive: Path,
+    calibration: Sequence[Photo],
+    others: Sequence[Photo],
+    *,
+    card: dict[str, Any],
+    device: str,
+) -> None:
+    """Write the second opinion into a folder that has the other networks, such that their threshold stays right.
+
+    What its cosine is worth was chosen on CALIBRATION (NOTES.md, "second opinion"); which cosine is worth nothing is
+    what keeps the false matches of photographs at FALSE_SHARE.
+    """
+    settings = {"match_scale": SECOND_SCALE, "match_offset": -0.3 * SECOND_SCALE}
+    weights.save(folder / SECOND_FILE, SECOND, folded, settings, card)
+    found, scores = measure_whole(folder, archive, calibration, others, device=device)
+    settings["match_offset"] += round(logit(load_embedder(folder, device).threshold) - logit(found), 4)
+    weights.save(folder / SECOND_FILE, SECOND, folded, settings, {**card, **scores, "bad_at": SECOND_BAD_AT})
+
+
+def logit(score: float) -> float:
+    """Log-odds of a score, which is rounded: 0 and 1 are a little more and less."""
+    score = min(max(score, 1e-5), 1 - 1e-5)
+    return math.log(score / (1 - score))
+
+
+SECOND_SCALE = 20.0
+"""What a cosine of the second opinion is worth, as log-odds; 15 to 40 are as good on CALIBRATION."""
+SECOND_BAD_AT = "drawings in other colours, for which it is not asked"
 COHORT, NEAREST, SHARE = 800, 100, 0.8
 """The cohort's size, how many of it count, and how much (see `embedder.Match`), chosen on CALIBRATION (NOTES.md)."""
 FALSE_SHARE = 0.02
