@@ -92,3 +92,14 @@ def test_every_page_is_linked_and_every_link_leads_somewhere() -> None:
     for page, text in {"README.md": README, **DOCS}.items():
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
             assert (ROOT / page).parent.joinpath(link).exists(), f"{page}: {link}"
+
+
+def test_every_fault_has_tests_that_there_are() -> None:
+    text = section(DOCS["docs/faults.md"], "Which test makes which fault happen")
+    rows = re.findall(r"^\| (\d+) [^|]+\| ([^|]+) \|$", text, re.MULTILINE)
+    named = [(int(number), re.findall(r"`(tests/\w+\.py)::(\w+)`", tests)) for number, tests in rows]
+    assert {*range(1, 14), *range(15, 23), 26, *range(28, 33)} <= {number for number, _ in named}
+    for number, tests in named:
+        assert tests, f"{number}: none"
+        for file, name in tests:
+            assert f"\ndef {name}(" in (ROOT / file).read_text("utf-8"), f"{number}: {file} has no {name}"

@@ -1,4 +1,6 @@
-"""A cable that is pulled, and a network that swallows what it gets: in two network namespaces of the test's own."""
+"""A cable that is pulled, a network that swallows what it gets, and one that is far too slow: in two network namespaces
+of the test's own.
+"""
 
 from __future__ import annotations
 
@@ -18,9 +20,17 @@ from tests.watching import QUICK
 SERVER, CLIENT = "10.203.0.1", "10.203.0.2"
 
 
-def ip(*words: str) -> None:
-    done = subprocess.run(["ip", *words], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, f"ip {' '.join(words)}: {done.stderr}"
+def ip(*words: str, program: str = "ip") -> None:
+    done = subprocess.run([program, *words], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{program} {' '.join(words)}: {done.stderr}"
+
+
+def at_one_end(name: str, *words: str) -> None:
+    """Run `tc`, or what `ip` is to do, in a namespace."""
+    if words[0] == "tc":
+        ip("-n", name, *words[1:], program="tc")
+    else:
+        ip("-n", name, *words)
 
 
 @cache
@@ -106,8 +116,14 @@ def line() -> Iterator[Line]:
             ("route", "add", "blackhole", f"{CLIENT}/32"),
             ("route", "delete", "blackhole", f"{CLIENT}/32"),
         ),
+        (
+            7,
+            "a link of 8 kbit/s for 4 s",
+            ("tc", "qdisc", "add", "dev", "cable", "root", "tbf", "rate", "8kbit", "burst", "2kb", "latency", "1s"),
+            ("tc", "qdisc", "delete", "dev", "cable", "root"),
+        ),
     ],
-    ids=["cable", "half-open"],
+    ids=["cable", "half-open", "slow"],
 )
 def test_a_network_that_fails(
     line: Line,
@@ -118,13 +134,13 @@ def test_a_network_that_fails(
     measure: Callable[..., None],
 ) -> None:
     broken_at = time.monotonic()
-    ip("-n", line.names[0], *break_it)
+    at_one_end(line.names[0], *break_it)
     told_at, reason, _ = line.read()
     assert reason == "stall"
-    assert told_at - broken_at < QUICK.stall_seconds + 0.7
+    assert told_at - broken_at < QUICK.stall_seconds + (2 if number == 7 else 0.7), "a slow link lets the first ones by"
     time.sleep(max(0.0, broken_at + 4 - time.monotonic()))
     mended_at = time.monotonic()
-    ip("-n", line.names[0], *mend_it)
+    at_one_end(line.names[0], *mend_it)
     back_at, again, attempts = line.read()
     assert again == "again"
     assert line.read()[1] == "frame"

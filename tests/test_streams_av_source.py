@@ -297,6 +297,35 @@ def test_a_truncated_file_gives_what_it_holds_and_says_so(
         assert "truncated, breaks off after" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("suffix", "muxer_options", "fewest"),
+    [(".mp4", {}, 0), (".mp4", {"movflags": "frag_keyframe+empty_moov"}, 30), (".mkv", {}, 50), (".ts", {}, 50)],
+    ids=["index at the end", "fragmented", "mkv", "ts"],
+)
+def test_a_file_cut_at_64_places(tmp_path: Path, suffix: str, muxer_options: dict[str, str], fewest: int) -> None:
+    """13: each gives what it holds, in order and from the start, or is refused in one line."""
+    made = {"options": {"g": "10", "crf": "18"}, "pts": range(30), "pictures": map(restless, range(30))}
+    data = write_video(tmp_path / f"whole{suffix}", muxer_options=muxer_options, **made).read_bytes()
+    cut = tmp_path / f"cut{suffix}"
+    opened, counts = 0, []
+    for place in range(64):
+        cut.write_bytes(data[: len(data) * place // 64])
+        try:
+            frames, source = read(cut)
+        except OpenError as error:
+            told = str(error)
+            assert told.startswith(str(cut))
+            assert "\n" not in told
+            continue
+        opened += 1
+        counts.append(len(frames))
+        assert numbers(frames)[:-1] == [*range(len(frames) - 1)], place  # the last one may have been torn
+        is_all_there = len(frames) == 30  # what is lost is an index behind them
+        assert source.is_truncated or is_all_there or suffix == ".ts", f"{place}: of ts only a torn packet tells"
+    assert opened >= fewest
+    assert counts == sorted(counts), "more of the file holds no less"
+
+
 def test_sound_that_goes_on_makes_no_truncated_video(tmp_path: Path) -> None:
     for suffix in (".mp4", ".mkv", ".flv", ".avi", ".ts"):
         _, source = read(

@@ -91,7 +91,7 @@ class Watched:
         """
         told, gap = self._after(moment, lambda item: isinstance(item, Gap) and item.end_seconds is None, timeout)
         assert isinstance(gap, Gap)
-        line = self._line(gap)
+        line = self.told_of(gap)
         assert (line["reason"], line["message"], line["end_seconds"]) == (gap.reason, gap.message, None)
         assert line["at"].endswith("Z")
         assert line["clock_method"] in ("rtcp", "program_date", "arrival")
@@ -107,7 +107,7 @@ class Watched:
         assert isinstance(frame, Frame)
         over = [gap for gap in self.gaps if gap.end_seconds is not None]
         for gap in over:
-            line = self._line(gap)
+            line = self.told_of(gap)
             assert (line["reason"], line["attempts"]) == (gap.reason, gap.attempts)
         lost = sum(gap.lost_seconds for gap in over)
         assert self.value("wayside_stream_gap_seconds_total") >= lost - 0.01
@@ -129,7 +129,7 @@ class Watched:
         assert row is not None, f"nothing of the kind within {timeout} s: {self.source.health()}"
         return row
 
-    def _line(self, gap: Gap) -> dict[str, Any]:
+    def told_of(self, gap: Gap) -> dict[str, Any]:
         """Return the line of the event log that tells of a gap; waits for it."""
         end = None if gap.end_seconds is None else round(gap.end_seconds, 4)
         wanted = {"type": "gap", "start_seconds": round(gap.start_seconds, 4), "end_seconds": end}
