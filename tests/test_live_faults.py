@@ -1,7 +1,7 @@
 """What happens to live streams, made to happen: each fault with its message, its gap, and the time until all is well.
 
-The numbers are those of the table of faults in docs/faults.md, which `--fault-table` writes anew; there stands, too, which
-test of which file makes which of them happen.
+The numbers are those of the table of faults in docs/faults.md, which `--fault-table` writes anew; there stands too
+which test of which file makes which of them happen.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import av
 import numpy as np
 import pytest
 
-from streams.av_source import AvSource
+from streams.av_source import _SLACK_FRAMES, AvSource
 from streams.errors import OpenError
 from streams.frame import Frame
 from streams.source import open_source
@@ -320,7 +320,7 @@ def test_a_file_cut_at_64_places(tmp_path: Path, suffix: str, muxer_options: dic
         opened += 1
         counts.append(len(frames))
         assert numbers(frames)[:-1] == [*range(len(frames) - 1)], place  # the last one may have been torn
-        is_all_there = len(frames) == 30  # what is lost is an index behind them
+        is_all_there = len(frames) >= 30 - _SLACK_FRAMES  # less than that no length tells, nor a lost index
         assert source.is_truncated or is_all_there or suffix == ".ts", f"{place}: of ts only a torn packet tells"
     assert opened >= fewest
     assert counts == sorted(counts), "more of the file holds no less"
