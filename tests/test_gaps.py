@@ -120,6 +120,7 @@ def test_no_track_and_no_limit_bridges_a_gap(size: int) -> None:
     assert (limit.state, limit.value) == ("set", 50)
     assert (stop.label, stop.end_seconds) == ("stop", pytest.approx(2.56))
     assert (unknown.state, unknown.reason, unknown.pts_seconds) == ("unknown", "gap", 2.6)
+    assert all((item.clock_method, item.clock_error_seconds) == ("rtcp", 0.05) and item.at for item in told)
     begun, over = told[first : first + 2]
     assert (begun.end_seconds, over.end_seconds, over.lost_seconds) == (None, 3.0, pytest.approx(0.4))
     frames_ = [item for item in items if isinstance(item, Tracked)]
