@@ -75,6 +75,7 @@ class Likenesses:
 
     def __init__(self, gallery: Gallery) -> None:
         self._gallery = gallery
+        self._photographed = {e.brand for e in gallery.exemplars if e.kind == "photo"}
         self._drawn: dict[int, tuple[Floats, ...]] = {}
 
     def of(self, brand: int) -> tuple[Floats, ...]:
@@ -87,8 +88,7 @@ class Likenesses:
 
     def is_drawn(self, brand: int) -> bool:
         """True where all that a brand is known by is artwork."""
-        name = self._gallery.brands[brand]
-        return all(e.kind == "artwork" for e in self._gallery.exemplars if e.brand == name)
+        return self._gallery.brands[brand] not in self._photographed
 
 
 def closeness(seen: Image, box: tuple[float, float, float, float], looks: Sequence[Floats]) -> Closeness | None:

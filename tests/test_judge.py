@@ -13,6 +13,7 @@ from detectors.closeness import Likenesses
 from detectors.gallery import Exemplar, Gallery
 from detectors.picture import Image
 from detectors.reading import Line, Reader
+from detectors.rendering import Kind, Likeness
 from detectors.wording import Wording
 from pipeline.brands.judge import HELD_SECONDS, UNCLEAR, Judge
 from pipeline.tracker import Best, Track
@@ -138,6 +139,30 @@ def test_a_look_alike_emblem_is_rejected_by_a_closer_look() -> None:
         shown = watched(judge, [place], 10, emblem(draw, 32))
         assert [t.class_id for t in shown[0]] == expected, "the first look tells"
         assert [t.class_id for t in shown[-1]] == expected
+
+
+def test_photographs_are_looked_at_closely_only_where_that_may_decide(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They reject nothing, so a track that is sure of its picture needs no look until words speak against it."""
+    looked: list[str] = []
+    kinds: tuple[Kind, ...] = ("photo", "artwork")
+    for kind in kinds:
+        shown = emblem(bolt, 32)[36:76, 56:96]
+        alike = Likeness(
+            kind, "bolt.png", shown if kind == "photo" else np.dstack([shown, np.full((40, 40), 255, np.uint8)])
+        )
+        gallery = Gallery([Exemplar("Zentro", kind, "bolt.png", alike.png(), _VECTOR, "ZENTRO")])
+        for text, score, is_looked_at in (
+            ("ZENTRO", 0.95, kind == "artwork"),
+            ("ZENTRO", 0.6, kind == "artwork"),
+            ("FJORDA", 0.95, True),
+        ):
+            place = track(brand=0, xyxy=(60.0, 40.0, 92.0, 72.0), score=score)
+            judge = Judge(Likenesses(gallery), reader=Told((text, 1.0)), wording=Wording(gallery))
+            monkeypatch.setattr("pipeline.brands.judge.closeness", lambda *_: looked.append("look"))
+            first = watched(judge, [place], 1, emblem(bolt, 32))[0]
+            assert bool(looked) == is_looked_at, (kind, text, score)
+            assert [t.state for t in first] == (["confirmed"] if text == "ZENTRO" else [])
+            looked.clear()
 
 
 def test_looks_are_bounded_and_what_was_not_looked_at_waits_a_little() -> None:

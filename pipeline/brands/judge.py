@@ -80,14 +80,18 @@ class Judge:
             self._cases.setdefault(track.id, _Case(now))
         for track in sorted(believed, key=lambda t: self._cases[t.id].urgency(t)):
             if not track.is_bridged:
-                self._look(frame, track)
-                self._read(frame, track)
+                # A closer look at photographs speaks for a brand alone: whether that is wanted, words tell.
+                is_drawn = self._likenesses.is_drawn(track.class_id)
+                for evidence in (self._look, self._read) if is_drawn else (self._read, self._look):
+                    evidence(frame, track)
         return [verdict for track in tracks if (verdict := self._verdict(track, now)) is not None]
 
     def _look(self, frame: Frame, track: Track) -> None:
         case = self._cases[track.id]
         looks = self._likenesses.of(track.class_id)
         if not looks or not case.close.is_due(track, frame.pts_seconds, case.is_close_clear):
+            return
+        if not self._may_look_decide(track, case):
             return
         if not self._looks.take():
             return
@@ -115,6 +119,13 @@ class Judge:
             case.words.done(track, frame.pts_seconds)
             case.lines = [*case.lines, *self._reader.read([patch])][-LINES_REMEMBERED:]
 
+    def _may_look_decide(self, track: Track, case: _Case) -> bool:
+        """Say whether a closer look may change what the track is: at photographs it speaks against nothing."""
+        if self._likenesses.is_drawn(track.class_id):
+            return True
+        brand, odds = self._sum(track, case)
+        return brand != track.class_id or odds < CLEAR
+
     def _verdict(self, track: Track, now: float) -> Track | None:
         case = self._cases.get(track.id)
         if case is None:
@@ -134,7 +145,9 @@ class Judge:
     def _is_waited_for(self, track: Track, case: _Case) -> bool:
         has_marks = self._wording.has_marks(track.class_id)
         is_to_be_read = self._readings.rate > 0 and has_marks and _may_hold_words(track.xyxy)
-        is_to_be_seen = self._looks.rate > 0 and bool(self._likenesses.of(track.class_id))
+        is_to_be_seen = (
+            self._looks.rate > 0 and bool(self._likenesses.of(track.class_id)) and self._may_look_decide(track, case)
+        )
         return (is_to_be_read and not case.words.count) or (is_to_be_seen and not case.close.count)
 
 
