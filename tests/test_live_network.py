@@ -51,7 +51,7 @@ class Line:
 
     def __init__(self) -> None:
         self.names = [f"wayside-{os.getpid()}-{end}" for end in "ab"]
-        self.children: list[subprocess.Popen[str]] = []
+        self.children: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Line:
         one, two = self.names
@@ -81,17 +81,18 @@ class Line:
         words = self._line(self._client).split()
         return float(words[0]), words[1], int(words[2])
 
-    def _start(self, name: str, *words: str) -> subprocess.Popen[str]:
+    def _start(self, name: str, *words: str) -> subprocess.Popen[bytes]:
         command = ["ip", "netns", "exec", name, sys.executable, "-m", "tests.netns_child", *words]
-        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        # Unbuffered: a line that was read along with another would be there, and the pipe empty.
+        child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0)
         self.children.append(child)
         return child
 
-    def _line(self, child: subprocess.Popen[str]) -> str:
+    def _line(self, child: subprocess.Popen[bytes]) -> str:
         assert child.stdout is not None
         readable, _, _ = select.select([child.stdout], [], [], 30)
         assert readable, "the child tells nothing"
-        return child.stdout.readline().strip()
+        return child.stdout.readline().decode().strip()
 
 
 @pytest.fixture
@@ -149,4 +150,4 @@ def test_a_network_that_fails(
     stalled = (
         f"{what}, MJPEG over HTTP (stall {QUICK.stall_seconds:g} s, open timeout {QUICK.open_timeout_seconds:g} s)"
     )
-    measure(f"{number} {stalled}", told_at - broken_at, back_at - mended_at)
+    measure(f"{number} {stalled}", told_at - broken_at, max(0.0, back_at - mended_at))
