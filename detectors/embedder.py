@@ -18,6 +18,20 @@ CHUNK = 64
 FILE = "logos-embedder.safetensors"
 
 
+def unit(embeddings: Floats) -> Floats:
+    """Embeddings (N, D) at unit length; zeros stay."""
+    length = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return np.asarray(embeddings / np.maximum(length, 1e-12), np.float32)
+
+
+def embed(engine: Engine, crops: NDArray[np.uint8], dimensions: int) -> Floats:
+    """What a network makes of crops, RGB uint8 (N, window, window, 3), at unit length: float32 (N, dimensions)."""
+    out = np.zeros((len(crops), dimensions), np.float32)
+    for i in range(0, len(crops), CHUNK):
+        out[i : i + CHUNK] = engine(crops[i : i + CHUNK])
+    return unit(out)
+
+
 class Embedder:
     """Embeds crops, cut by `verifier.crop` with the margin that all crops share.
 
@@ -40,10 +54,7 @@ class Embedder:
             raise ValueError(
                 f"crops must be uint8 (N, {self.window}, {self.window}, 3), got {crops.dtype} {crops.shape}"
             )
-        out = np.zeros((len(crops), self.dimensions), np.float32)
-        for i in range(0, len(crops), CHUNK):
-            out[i : i + CHUNK] = self.engine(crops[i : i + CHUNK])
-        return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12), np.float32)
+        return embed(self.engine, crops, self.dimensions)
 
     def score(self, similarity: Floats, embeddings: Floats) -> Floats:
         """The calibrated score, 0 to 1, of similarities (cosines to a brand) of embeddings (N, D).

@@ -16,7 +16,7 @@ from detectors import weights
 from detectors.alignment import Template, align, templates
 from detectors.boxes import paired_iou
 from detectors.detections import Detections, settled
-from detectors.embedder import load_embedder
+from detectors.embedder import load_embedder, unit
 from detectors.engines import open_engine
 from detectors.errors import ModelError
 from detectors.gallery import Gallery
@@ -217,12 +217,6 @@ class LogoDetector:
 def _cut(pictures: Sequence[Picture], owner: Owners, boxes: Floats, side: int) -> list[Image]:
     areas = on_pixels(crop_areas(boxes))
     return [crop(pictures[o], area, side) for o, area in zip(owner, areas, strict=True)]
-
-
-def unit(embeddings: Floats) -> Floats:
-    """Embeddings (N, D) at unit length; zeros stay."""
-    length = np.linalg.norm(embeddings, axis=1, keepdims=True)
-    return np.asarray(embeddings / np.maximum(length, 1e-12), np.float32)
 
 
 def parted(embeddings: Floats, dimensions: int) -> tuple[Floats, Floats]:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import weights
-from detectors.embedder import CHUNK
+from detectors.embedder import embed
 from detectors.engines import open_engine
 from detectors.errors import ModelError
 from detectors.gallery import Gallery
@@ -47,10 +47,7 @@ class SecondOpinion:
 
     def __call__(self, crops: Sequence[Image]) -> Floats:
         """crops: RGB uint8 (window, window, 3) each -> float32 (N, dimensions) of unit length."""
-        out = np.zeros((len(crops), self.dimensions), np.float32)
-        for i in range(0, len(crops), CHUNK):
-            out[i : i + CHUNK] = self._engine(np.stack(crops[i : i + CHUNK]))
-        return np.asarray(out / np.maximum(np.linalg.norm(out, axis=1, keepdims=True), 1e-12), np.float32)
+        return embed(self._engine, np.asarray(crops, np.uint8), self.dimensions)
 
     def odds(self, embeddings: Floats, brand: NDArray[np.int64]) -> Floats:
         """Log-odds (N,) that places with these embeddings (N, dimensions) show a brand each, which has photographs.

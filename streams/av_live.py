@@ -247,17 +247,14 @@ def connector(
     name: str,
     settings: LiveSettings,
     transport: str = "tcp",
-    allow_private: bool = False,
-    trust: Trust | None = None,
     past: Past | None = None,
 ) -> Callable[[], Connection]:
     """Return what connects to an address, as often as it is called. Raises OpenError for what never can be.
 
     transport: of RTSP, `tcp` or `udp`; `udp` loses pieces rather than time
-    allow_private, trust: see `Guard`
-    past: what earlier connections have left; without it they have left nothing
+    past: where it may lead and whose certificates are believed, and what earlier connections have left
     """
-    past = past or Past(Guard(address, allow_private=allow_private, trust=trust), HlsPlace())
+    past = past or Past(Guard(address), HlsPlace())
     guard = past.guard
     if address.scheme in ("http", "https"):
         return lambda: _connect_http(address, guard, past.place, name=name, settings=settings)

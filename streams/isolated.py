@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from streams.errors import DecodeError, OpenError, ReadTimeout, StreamError
 from streams.frame import Frame, StreamInfo
 from streams.gap import Reason, WallClock
+from streams.guard import PORTS
 from streams.hls import Past
 from streams.isolated_child import LENGTH, NO_MEMORY, OUT_OF_MEMORY, UNLOADED
 from streams.live_source import Connection, LiveSettings
@@ -385,7 +386,7 @@ def isolated(
 
     def connect() -> Connection:
         kept = None
-        if past is not None:
+        if past is not None and past.guard.origin.scheme in PORTS:
             past.guard.admit(past.guard.origin)
             kept = {"private": sorted(past.guard.known or ()), "place": past.place.number}
         return IsolatedConnection({**task, "past": kept, "level": log.getEffectiveLevel()}, shown=shown, past=past)

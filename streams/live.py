@@ -9,7 +9,7 @@ from dataclasses import replace
 from urllib.parse import parse_qsl, urlencode
 
 from streams.errors import OpenError
-from streams.guard import PORTS, Guard
+from streams.guard import Guard
 from streams.hls import HlsPlace, Past
 from streams.isolated import isolated
 from streams.live_source import Connection, LiveSettings, LiveSource
@@ -73,17 +73,8 @@ def open_live(
         except ValueError as error:
             raise OpenError(f"{shown}: {error}", reason="limit") from None
         shown = address.shown
-        if past is None and address.scheme in PORTS:
-            past = Past(Guard(address, allow_private=allow_private, trust=trust), HlsPlace())
-        connect = connector(
-            address,
-            name=name,
-            settings=settings,
-            transport=transport,
-            allow_private=allow_private,
-            trust=trust,
-            past=past,
-        )
+        past = past or Past(Guard(address, allow_private=allow_private, trust=trust), HlsPlace())
+        connect = connector(address, name=name, settings=settings, transport=transport, past=past)
     if trust is not None and not trust.verify:
         log.warning("%s: %s: certificates are not checked (tls_verify = false)", name, shown)
     log.info("%s: %s is read by %s: %s", name, shown, chosen, why)

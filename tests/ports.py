@@ -2,6 +2,9 @@
 
 import random
 import socket
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 
 _LOW, _HIGH = 12_000, 32_000  # below those that Linux gives to sockets that ask for none: nobody takes one meanwhile
 _taken: set[int] = set()
@@ -20,3 +23,26 @@ def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
                 continue
         _taken.add(port)
         return port
+
+
+class Listener:
+    """Accepts on a port of loopback until it is closed, and gives each client to `serve` in a thread of its own."""
+
+    def __init__(self, serve: Callable[[socket.socket], None]) -> None:
+        self._serve = serve
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                client, _ = self._socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()

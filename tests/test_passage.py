@@ -18,7 +18,7 @@ from streams.errors import StreamError
 from streams.frame import Frame
 from streams.live import open_live
 from streams.passage import Sieve
-from tests.ports import free_port
+from tests.ports import Listener, free_port
 from tests.rtsp_server import RtspServer, needs_rtsp_server
 from tests.test_streams_gst_source import why_not
 from tests.watching import QUICK, watched
@@ -33,18 +33,9 @@ class Fake:
     def __init__(self, answer: Callable[[str, int], str | None]) -> None:
         self.asked: list[str] = []
         self._answer = answer
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
+        self._listener = Listener(self._serve)
+        self.port, self.close = self._listener.port, self._listener.close
         self.url = f"rtsp://127.0.0.1:{self.port}/cam"
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                client, _ = self._socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
         with client, suppress(ConnectionError):  # who asks may hang up in the middle
@@ -56,10 +47,6 @@ class Fake:
                 if answer is None or number is None:
                     return
                 client.sendall(answer.replace("{n}", number[1]).encode())
-
-    def close(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
 
 
 OPTIONS = "RTSP/1.0 200 OK\r\nCSeq: {n}\r\nPublic: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n\r\n"

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from tests.ports import Listener
 
 
 class Tls:
@@ -18,17 +19,8 @@ class Tls:
         self._target = target_port
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate, key)
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self._socket.getsockname()[1]
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                client, _ = self._socket.accept()
-            except OSError:
-                return
-            threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+        self._listener = Listener(self._serve)
+        self.port, self.close = self._listener.port, self._listener.close
 
     def _serve(self, raw: socket.socket) -> None:
         raw.settimeout(5)
@@ -54,11 +46,6 @@ class Tls:
                     client.settimeout(5)
                     client.sendall(piece)
                     client.settimeout(0.02)
-
-    def close(self) -> None:
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        self._socket.close()
 
 
 @contextmanager
