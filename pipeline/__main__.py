@@ -6,13 +6,16 @@ Exit codes: 0 done; 1 something went wrong; 2 what was asked for cannot be; 128 
 from __future__ import annotations
 
 import argparse
+import atexit
 import importlib
 import logging
 import os
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 
 COMMANDS = {
@@ -52,6 +55,28 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _told(error, args.verbose)
 
 
+def program() -> None:
+    """Run a command as a process of its own, and leave with its exit code."""
+    ended: list[int] = []
+    atexit.register(lambda: _leave(*ended))  # before all others, so that it is the last of them
+    ended.append(main())
+    sys.exit(ended[0])
+
+
+def _leave(code: int | None = None) -> None:
+    """Leave at once where a thread is left, such as one that hangs in a decoder: nothing ends it.
+
+    Libraries that are taken down while it runs in them crash, and what was done well would end with a signal.
+    """
+    if code is None or not any(thread.daemon for thread in threading.enumerate()):
+        return
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # who read it has gone
+            stream.flush()
+    os._exit(code)
+
+
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Build the parser; of the commands only the one that is called tells its flags, the others stay unimported."""
     parser = argparse.ArgumentParser(
@@ -84,4 +109,4 @@ def _told(error: Exception, verbose: bool) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

@@ -99,6 +99,31 @@ def test_the_traceback_is_shown_where_it_is_asked_for(capsys: pytest.CaptureFixt
     assert told.splitlines()[-1] == "wayside: none.mp4: no such file or folder"
 
 
+@pytest.mark.parametrize("hangs", [True, False])
+def test_no_library_is_taken_down_below_a_thread_that_hangs(hangs: bool) -> None:
+    """Such as a decoder's: what is to be done at exit is done, and the exit code is the command's."""
+    script = f"""
+import atexit, sys, threading
+import pipeline.__main__ as wayside
+
+class Library:
+    def __del__(self): print("taken down", flush=True)
+
+def command(words=None):
+    atexit.register(print, "at exit")
+    if {hangs}:
+        threading.Thread(target=threading.Event().wait, daemon=True).start()
+    print("done")
+    return 3
+
+library, wayside.main = Library(), command
+wayside.program()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (3, "")
+    assert done.stdout.split("\n") == ["done", "at exit", *([] if hangs else ["taken down"]), ""]
+
+
 @pytest.mark.parametrize("args", [["wtach"], ["watch", "--no-such-flag"], [], ["watch", "a.mp4", "--batch", "many"]])
 def test_usage(args: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
