@@ -8,7 +8,7 @@ networks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -40,6 +40,8 @@ AT_ONCE = 0.72
 """Correlation from which a box fits as it is."""
 NEARBY = 3
 """Pixels of the template to each side in which a finer scale is searched, around where the one before it fits."""
+MOST_CHANGE = 0.1
+"""Of the size of what is followed, from one look to the next."""
 HOPELESS = 0.4
 """Correlation at the best coarse scale below which no more are tried: of the places that in the end were told on
 three tennis clips 2 % have less, of all others half."""
@@ -47,9 +49,16 @@ three tennis clips 2 % have less, of all others half."""
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Template:
-    """What is laid over a place. grey: lightness float32 (h, w) of the part of its nominal box that is `span`."""
+    """What is laid over a place.
+
+    grey: lightness float32 (h, w) of the part of its nominal box that is `span`
+    changes: float32 (5, h * w). Its product with what is seen, which is taken for the template a little aside and of
+        another size: the contrast, and that times the pixels that it lies to the right and further down and the shares
+        by which it is wider and higher, all of these negative
+    """
 
     grey: Floats
+    changes: Floats
     span: Span = WHOLE
 
 
@@ -69,7 +78,21 @@ def template(view: Image, span: Span = WHOLE) -> Template:
     size_wh = (
         (2 * SIDE, SIDE // 2) if high < 0.7 * wide else (SIDE // 2, 2 * SIDE) if wide < 0.7 * high else (SIDE, SIDE)
     )
-    return Template(np.asarray(cv2.resize(grey, size_wh, interpolation=cv2.INTER_AREA), np.float32), span)
+    small = np.asarray(cv2.resize(grey, size_wh, interpolation=cv2.INTER_AREA), np.float32)
+    return Template(small, _changes(small), span)
+
+
+def _changes(grey: Floats) -> Floats:
+    """See `Template.changes`: to first order, by least squares of contrast, lightness, two shifts and two sizes."""
+    h, w = grey.shape
+    down, right = np.gradient(grey.astype(np.float64))
+    x, y = np.arange(w) - (w - 1) / 2, (np.arange(h) - (h - 1) / 2)[:, None]
+    parts = np.stack([grey, right, down, right * x, down * y, np.ones_like(grey)]).reshape(6, -1)
+    length = np.linalg.norm(parts, axis=1, keepdims=True) + 1e-9
+    parts /= length
+    # A little is added to the diagonal: stripes do not tell of all of these.
+    inverse = np.linalg.solve(parts @ parts.T + 1e-3 * np.eye(6), parts) / length
+    return np.asarray(inverse[:5], np.float32)
 
 
 def span_of(likeness: Likeness) -> Span:
@@ -109,32 +132,82 @@ def align(
 ) -> tuple[Floats, float, int]:
     """Return where the best of the templates lies near a box (4,), its correlation, -1 to 1, and which it is.
 
-    follow: the box is about right in size, as where it stood a frame ago: no other scales are tried but its neighbours
+    follow: the box is about right in size, as where it stood a frame ago: no other scales are tried but the one that
+    what is seen there tells of
     """
     nominal = crop_areas(box[None])[0] / np.array([1, 1, CROP_SCALE, CROP_SCALE], np.float32)
     area = on_pixels((nominal * np.array([1, 1, REACH, REACH], np.float32))[None])[0]
     longest = max(max(one.grey.shape) for one in tried)
     seen = crop(picture, area, round(longest * REACH * max(COARSE)))
     place = _Place(np.asarray(cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY), np.float32))
-    found = [(*_fit(place, wanted, 1.0, 1.0), k, 1.0, 1.0) for k, wanted in enumerate(tried)]
-    steps: Sequence[float] = STEPS[1:]
-    if not follow and max(found)[0] < AT_ONCE:
-        found += [(*_fit(place, w, *at), k, *at) for k, w in enumerate(tried) for at in product(COARSE, COARSE)]
-        steps = STEPS if max(found)[0] >= HOPELESS else ()
-    best = max(found)
+    best, k = _best((_fit(place, wanted, (1.0, 1.0)), k) for k, wanted in enumerate(tried))
+    if follow:
+        best = _resized(place, tried[k], best)
+    elif best.correlation >= AT_ONCE:
+        best = _stepped(place, tried[k], best, STEPS[1:])
+    else:
+        scales = [at for at in product(COARSE, COARSE) if at != (1.0, 1.0)]
+        coarse = ((_fit(place, wanted, at), k) for k, wanted in enumerate(tried) for at in scales)
+        best, k = _best([(best, k), *coarse])
+        if best.correlation >= HOPELESS:
+            best = _stepped(place, tried[k], best, STEPS)
+    x1, y1, x2, y2 = tried[k].span
+    half = nominal[2:] * np.array([x2 - x1, y2 - y1]) * np.array(best.scales) / 2
+    centre = area[:2] + (np.array(best.centre) - 0.5) * area[2:]
+    return np.concatenate([centre - half, centre + half]).astype(np.float32), best.correlation, k
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fit:
+    """Where a template fits best at some scales.
+
+    centre: x and y, in shares of the place; scales: of the box, in width and in height
+    seen: what the template lies on, float32 (h, w); size_wh: of the place in the template's pixels
+    """
+
+    correlation: float
+    centre: tuple[float, float]
+    scales: tuple[float, float]
+    seen: Floats
+    size_wh: tuple[int, int]
+
+
+def _best(found: Iterable[tuple[_Fit, int]]) -> tuple[_Fit, int]:
+    return max(found, key=lambda each: each[0].correlation)
+
+
+def _stepped(place: _Place, wanted: Template, best: _Fit, steps: Sequence[float]) -> _Fit:
+    """Try scales nearby, as long as one fits better."""
     for step in steps:
         for _ in range(MOST_ROUNDS):
-            _, x, y, k, sx, sy = best
+            sx, sy = best.scales
             scales = (sx * step, sy), (sx / step, sy), (sx, sy * step), (sx, sy / step)
-            better = max((*_fit(place, tried[k], *at, near=(x, y)), k, *at) for at in scales)
-            if better[0] <= best[0]:
+            better = max((_fit(place, wanted, at, near=best.centre) for at in scales), key=lambda fit: fit.correlation)
+            if better.correlation <= best.correlation:
                 break
             best = better
-    fit, x, y, k, sx, sy = best
-    x1, y1, x2, y2 = tried[k].span
-    half = nominal[2:] * np.array([(x2 - x1) * sx, (y2 - y1) * sy]) / 2
-    centre = area[:2] + (np.array([x, y]) - 0.5) * area[2:]
-    return np.concatenate([centre - half, centre + half]).astype(np.float32), fit, k
+    return best
+
+
+def _resized(place: _Place, wanted: Template, best: _Fit) -> _Fit:
+    """Make the box larger or smaller as what is seen tells, as long as it fits better then."""
+    for _ in range(MOST_ROUNDS):
+        share, dx, dy, wider, higher = (wanted.changes @ best.seen.ravel()).tolist()
+        if share <= 0:
+            break
+        sx, sy = (
+            scale * (1 - min(max(change / share, -MOST_CHANGE), MOST_CHANGE))
+            for scale, change in zip(best.scales, (wider, higher), strict=True)
+        )
+        x, y = (
+            at - min(max(shift / share, -NEARBY), NEARBY) / size
+            for at, shift, size in zip(best.centre, (dx, dy), best.size_wh, strict=True)
+        )
+        better = _fit(place, wanted, (sx, sy), near=(x, y))
+        if better.correlation <= best.correlation:
+            break
+        best = better
+    return best
 
 
 class _Place:
@@ -152,16 +225,14 @@ class _Place:
         return self._sized[size_wh]
 
 
-def _fit(
-    place: _Place, wanted: Template, sx: float, sy: float, near: tuple[float, float] | None = None
-) -> tuple[float, float, float]:
-    """The best correlation where the template's nominal box is (sx, sy) of the box, and its centre in the place.
+def _fit(place: _Place, wanted: Template, scales: tuple[float, float], near: tuple[float, float] | None = None) -> _Fit:
+    """Where the template fits best if its nominal box is that much of the box, in width and in height.
 
-    near: the centre that is searched around, NEARBY; None: all of the place. All centres are shares of the place.
+    near: the centre that is searched around, NEARBY; None: all of the place
     """
     h, w = wanted.grey.shape
     x1, y1, x2, y2 = wanted.span
-    wide, high = max(w, round(w / (x2 - x1) * REACH / sx)), max(h, round(h / (y2 - y1) * REACH / sy))
+    wide, high = max(w, round(w / (x2 - x1) * REACH / scales[0])), max(h, round(h / (y2 - y1) * REACH / scales[1]))
     searched, left, top = place.of((wide, high)), 0, 0
     if near is not None:
         left = min(max(0, round(near[0] * wide - w / 2) - NEARBY), wide - w)
@@ -169,4 +240,5 @@ def _fit(
         searched = searched[top : top + h + 2 * NEARBY, left : left + w + 2 * NEARBY]
     fits = cv2.matchTemplate(searched, wanted.grey, cv2.TM_CCOEFF_NORMED)
     _, most, _, (x, y) = cv2.minMaxLoc(fits)
-    return float(most), (left + x + w / 2) / wide, (top + y + h / 2) / high
+    centre = (left + x + w / 2) / wide, (top + y + h / 2) / high
+    return _Fit(float(most), centre, scales, searched[y : y + h, x : x + w], (wide, high))

@@ -143,3 +143,13 @@ def test_a_likeness_is_laid_where_it_fits(off):
     assert which == 1
     assert fit > 0.8
     assert iou(laid[None], BOX)[0, 0] > 0.75
+
+
+@pytest.mark.parametrize(("wider", "higher"), [(0, 0), (5, 2), (-5, -2), (6, 0)])
+def test_what_is_followed_is_laid_to_the_size_that_it_has_now(wider, higher):
+    """wider, higher: pixels that it has grown by on each side since the box was right."""
+    wanted = template(crop(arena(), on_pixels(crop_areas(BOX))[0], 64))
+    now = BOX + np.array([[-wider, -higher, wider, higher]], np.float32)
+    laid, fit, _ = align(arena(now), BOX[0] + np.array([3, 2, 3, 2], np.float32), [wanted], follow=True)
+    assert fit > 0.8
+    assert iou(laid[None], now)[0, 0] > 0.9
