@@ -82,6 +82,9 @@ class DetectorSettings:
         slower by the square
     scan_seconds: so long after a scan the stream is scanned again, to the nearest frame; known signs are looked at in
         every frame. 0 scans them all. Goes up: faster, and signs are found later
+    anew_seconds: so long after everything that a scan proposes was looked at, everything is again; until then what is
+        tracked is followed, and what was nothing and looks the same is passed over. 0: with every scan. Goes up:
+        faster, and what is taken for something else, or for nothing, stays so for longer
     threshold: score from which a detection counts, 0 to 1; without it the shipped one. Goes up: fewer false ones
     """
 
@@ -91,11 +94,13 @@ class DetectorSettings:
     precision: str = "auto"
     longest_side: int = 960
     scan_seconds: float = 0.125
+    anew_seconds: float = 0.0
     threshold: float | None = None
 
     def __post_init__(self) -> None:
-        if self.scan_seconds < 0:
-            raise ValueError(f"scan_seconds must not be negative, got {self.scan_seconds}")
+        for name in ("scan_seconds", "anew_seconds"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.longest_side < 64:
             raise ValueError(f"longest_side must be 64 or more, got {self.longest_side}")
         if self.threshold is not None and not 0 < self.threshold <= 1:

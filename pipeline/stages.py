@@ -14,14 +14,12 @@ from dataclasses import asdict, dataclass
 from types import MappingProxyType
 from typing import Literal, Protocol, TypeVar
 
-import numpy as np
-
-from detectors.boxes import iou
 from detectors.detections import Detections
 from detectors.detector import Detector
 from pipeline.events import EVENTS, GapEvent, timed
 from pipeline.metrics import Metrics
 from pipeline.overload import Overload
+from pipeline.places import Places
 from pipeline.prefetch import Given, Gone
 from pipeline.tracker import Boxes, Track, Tracker
 from streams.frame import Frame
@@ -99,10 +97,6 @@ class Cutter(Protocol):
     def is_cut(self, frame: Frame) -> bool: ...
 
 
-# IoU from which a proposal is at a place where a track is expected: looking twice would find the same.
-_SAME_PLACE = 0.5
-
-
 class Judge(Protocol):
     """Says by more than the vote what one stream's tracks are, and which are nothing (see `brands/judge.py`)."""
 
@@ -141,11 +135,13 @@ def detect(
     *,
     scan_seconds: float,
     metrics: Metrics,
+    anew_seconds: float = 0.0,
     cutters: Mapping[str, Cutter] = MappingProxyType({}),
     overload: Overload | None = None,
 ) -> Iterator[Found | Between]:
     """Scan each stream every `scan_seconds`, a batch at once; verify each frame, a frame of each stream a round.
 
+    anew_seconds: so long what a scan found holds (see `Places`)
     cutters: tell of those streams that have one where another shot begins. No track goes on there, and it is scanned.
 
     What is verified is what the scan proposes and where the stream's tracks are expected. Where there was no scan, only
@@ -155,6 +151,7 @@ def detect(
     """
     overload = overload or Overload()
     next_scan: dict[str, float] = {}
+    known: dict[str, Places] = {}
     for given in batches:
         frames = [item for item in given if isinstance(item, Frame)]
         metrics.batch_frames.observe(len(frames))
@@ -172,15 +169,24 @@ def detect(
             metrics.frames.scanned(frame.stream)
         for mixed in rounds(given):
             row = [item for item in mixed if isinstance(item, Frame)]
-            yield from (item for item in mixed if not isinstance(item, Frame))
+            for item in mixed:
+                if not isinstance(item, Frame):
+                    known.pop(item.stream, None)
+                    yield item
             for frame in row:
                 if id(frame) in cuts:
                     trackers[frame.stream].cut()
-            places = [_where(frame, proposals.get(id(frame)), trackers[frame.stream]) for frame in row]
             with metrics.stages("verify"):
-                boxes, expected = [boxes for boxes, _ in places], [known for _, known in places]
+                places = [
+                    known.setdefault(frame.stream, Places(trackers[frame.stream], anew_seconds=anew_seconds))
+                    for frame in row
+                ]
+                asked = [each.where(frame, proposals.get(id(frame))) for each, frame in zip(places, row, strict=True)]
+                boxes, expected = [boxes for boxes, _ in asked], [there for _, there in asked]
                 is_anything = any(map(len, boxes)) or any(map(len, expected))
                 found = detector.verify(row, boxes, expected) if is_anything else [Detections.empty()] * len(row)
+                for each, detections in zip(places, found, strict=True):
+                    each.learn(detections)
             for frame, detections in zip(row, found, strict=True):
                 yield Found(frame, detections, id(frame) in proposals, id(frame) in cuts)
 
@@ -318,15 +324,3 @@ def _is_due(frame: Frame, next_scan: dict[str, float], scan_seconds: float, *, n
         return False
     next_scan[frame.stream] = frame.pts_seconds + scan_seconds
     return True
-
-
-def _where(frame: Frame, proposals: Boxes | None, tracker: Tracker) -> tuple[Boxes, Detections]:
-    """Return the boxes to verify in a frame, and what is expected there; `proposals` is None where it was not scanned.
-
-    With a scan everything is looked at anew, so that a name that was taken for granted does not live for ever.
-    """
-    if proposals is None:
-        return np.zeros((0, 4), np.float32), tracker.expected(frame.pts_seconds, known_only=True)
-    predicted = tracker.predicted(frame.pts_seconds)
-    is_new = iou(proposals, predicted).max(axis=1, initial=0) < _SAME_PLACE
-    return np.concatenate([predicted, proposals[is_new]]), Detections.empty()

@@ -141,6 +141,7 @@ class Tracker:
     known_classes: class ids below are signs with a meaning; those from here on are one group, "other", in the vote
     cost: how badly a detection fits a track (see `Cost`); one of your own may weigh colour or embeddings
 
+    keep_score: detections below it are ignored
     jumps: times so far that the clock jumped or the picture changed its size
     """
 
@@ -154,6 +155,7 @@ class Tracker:
     ) -> None:
         self.jumps = 0
         self._settings = settings or TrackerSettings()
+        self.keep_score = self._settings.keep_score
         self._threshold = threshold
         self._known_classes = known_classes
         self._cost = cost or distance_cost
