@@ -55,6 +55,9 @@ class TrackerSettings:
         vehicles ahead, their plates and lamps, and boards before a camera on a stand, is never believed, and signs
         are told later; 1 asks for nothing
     shot_cuts: end all tracks where another shot begins, which broadcasts do every few seconds and dashcams never
+    reach_shape: how much wider, higher, narrower or flatter a detection may be than its track has lately been, as a
+        factor (`1.3`), once that has `confirm_hits`, but for what lies at the picture's edge; 0: as much as it likes.
+        Goes up: a track goes on through a fast zoom; once its logo is gone it takes what lies around for it
     change_seconds: a track whose sure detections were all of one other class for so long is over since the first of
         these, and another one goes on in its place, as on a board that shows one brand after another; 0: never, as a
         sign stays what it is. Goes up: a flicker of the class is forgiven for longer, and a change of less is missed
@@ -72,6 +75,7 @@ class TrackerSettings:
     confirm_share: float = 0.4
     confirm_growth: float = 2.0
     shot_cuts: bool = False
+    reach_shape: float = 0.0
     change_seconds: float = 0.0
 
     def __post_init__(self) -> None:
@@ -84,6 +88,8 @@ class TrackerSettings:
         for name in ("confirm_hits", "confirm_seconds", "confirm_side_px", "change_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        if self.reach_shape and self.reach_shape <= 1:
+            raise ValueError(f"reach_shape must be 0 or more than 1, got {self.reach_shape}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,12 +243,23 @@ class Tracker:
             np.array([life.vote.class_id for life in self._lives], np.int64),
         )
         reach = self._settings.reach_sizes + np.minimum([life.motion.doubt_sizes for life in self._lives], _MOST_DOUBT)
-        pairs = assign(self._cost(predicted, detections), reach)
+        cost = np.where(self._is_misshapen(detections), np.inf, self._cost(predicted, detections))
+        pairs = assign(cost, reach)
         for row, column in pairs:
             self._take(self._lives[row], detections, column)
         is_free = np.ones(len(detections), bool)
         is_free[[column for _, column in pairs]] = False
         return detections[is_free]
+
+    def _is_misshapen(self, detections: Detections) -> NDArray[np.bool_]:
+        """Say of each track (rows) which detections have not its shape, but for those that the edge cuts."""
+        if not self._settings.reach_shape:
+            return np.zeros((len(self._lives), len(detections)), bool)
+        log_sides = np.log(np.maximum(detections.xyxy[:, 2:] - detections.xyxy[:, :2], 1.0))
+        off = np.abs(np.array([life.log_sides for life in self._lives])[:, None] - log_sides).max(axis=2)
+        is_whole = ((detections.xyxy[:, :2] > 0) & (detections.xyxy[:, 2:] < self._size_wh)).all(axis=1)
+        is_steady = np.array([life.sure_hits >= self._settings.confirm_hits for life in self._lives])
+        return np.asarray((off > math.log(self._settings.reach_shape)) & is_whole & is_steady[:, None])
 
     def _bear(self, detections: Detections, pts_seconds: float) -> None:
         """Begin tracks, the surest first, except for a second box on a sign that has one in this frame."""
@@ -341,6 +358,8 @@ def distance_cost(predicted: Detections, found: Detections) -> NDArray[np.float6
 _MOST_DOUBT = 2.0
 # Hits whose mean is the size at first sight.
 _FIRST_HITS = 3
+# How far the shape that a track has lately had follows each of its boxes.
+_SHAPE_GAIN = 0.3
 # Seconds that PTS may be off by rounding.
 _SLACK = 1e-6
 # The share of a box that may lie on another's before it is a second box on the same sign.
@@ -397,6 +416,7 @@ class _Life:
         self.detection_score: float | None = None
         self.last_score, self.last_class_id = 0.0, -1
         self.embedding: NDArray[np.float32] | None = None
+        self.log_sides = _log_sides(box)  # of late: the mean jitters less than each box
         self.xyxy = box
         self.pts_seconds = self.start_seconds = self.end_seconds = pts_seconds
         self.sure_hits = 0
@@ -447,6 +467,7 @@ class _Life:
     ) -> None:
         """Take this frame's detection."""
         self.motion.correct(box)
+        self.log_sides += _SHAPE_GAIN * (_log_sides(box) - self.log_sides)
         self.xyxy = box
         self.detection_score = self.last_score = score
         self.last_class_id, self.embedding = class_id, embedding
@@ -542,6 +563,11 @@ def _covered(box: NDArray[np.float32], others: Boxes) -> NDArray[np.float32]:
     areas = np.maximum(others[:, 2:] - others[:, :2], 1).prod(axis=1)
     smaller = np.minimum(areas, np.maximum(box[2:] - box[:2], 1).prod())
     return np.asarray(np.maximum(sides, 0).prod(axis=1) / smaller, np.float32)
+
+
+def _log_sides(box: Box) -> NDArray[np.float64]:
+    """Return the logarithms of width and height, at least 1 px each."""
+    return np.log(np.maximum(np.subtract(box[2:], box[:2]), 1.0))
 
 
 def _box(detections: Detections, row: int) -> Box:

@@ -224,11 +224,35 @@ def test_the_cost_is_an_extension_point() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"confirm_score": 1.5}, {"gap_seconds": 0.0}, {"confirm_hits": -1}, {"reach_sizes": -0.1}]
+    "wrong",
+    [{"confirm_score": 1.5}, {"gap_seconds": 0.0}, {"confirm_hits": -1}, {"reach_sizes": -0.1}, {"reach_shape": 1.0}],
 )
 def test_settings_that_cannot_be(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         TrackerSettings(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("reach_shape", "ends"), [(1.4, 1.0), (0.0, 3.0)])
+def test_what_stands_where_a_logo_has_gone_is_not_taken_for_it(reach_shape: float, ends: float) -> None:
+    """After a second something flatter lies there now and then; it is told as one thing unless shapes are looked at."""
+    tracker = Tracker(TrackerSettings(confirm_growth=1.0, reach_shape=reach_shape, gap_seconds=0.5))
+    for now in times(3.0):
+        steady, stray = (100, 100, 160, 130), (100, 102, 170, 122)
+        box = steady if now < 1.0 else stray
+        seen = found([box], [1], [0.95])
+        tracker.update(seen, pts_seconds=now, size_wh=SIZE_WH)
+    first, *_ = tracker.finish()
+    assert first.end_seconds == pytest.approx(ends - 1 / FPS)
+
+
+def test_what_the_pictures_edge_cuts_may_have_any_shape() -> None:
+    tracker = Tracker(TrackerSettings(confirm_growth=1.0, reach_shape=1.4))
+    for number, now in enumerate(times(1.2)):
+        left = 20 - 2 * number
+        box = (max(0, left), 100, left + 60, 130)
+        tracker.update(found([box], [1], [0.95]), pts_seconds=now, size_wh=SIZE_WH)
+    (one,) = tracker.finish()
+    assert one.xyxy == (0, 100, 22, 130)
 
 
 def board(seconds: float, changes: dict[float, int], *, change_seconds: float) -> tuple[list[Track], list[list[Track]]]:
