@@ -164,6 +164,17 @@ def test_the_look_that_the_impression_calls_its_best_goes_before_a_better_one(tm
     assert evidence.take(impression(start=10, end=60, best_seconds=10 / FPS)).seconds == 10 / FPS
 
 
+def test_what_stands_still_is_measured_five_times_a_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And what has become larger at once."""
+    measured: list[int] = []
+    monkeypatch.setattr(module, "clarity", lambda crop: (measured.append(crop.shape[0]), (100, 100))[1])
+    evidence = Evidence(tmp_path, None)
+    offered(evidence, [still(n) for n in range(FPS)], {n: square(40 if n < 12 else 50) for n in range(FPS)})
+    assert measured[0] == 40
+    assert len(measured) == pytest.approx(6, abs=1)
+    assert evidence.take(impression(start=0, end=FPS)).seconds == pytest.approx(12 / FPS)
+
+
 def test_memory_is_let_go_of_and_the_best_of_a_long_exposure_stays(tmp_path: Path) -> None:
     evidence = Evidence(tmp_path, None, grace_seconds=1)
     for number in range(1500):

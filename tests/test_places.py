@@ -61,7 +61,8 @@ def test_a_place_aside_or_of_another_size_is_another() -> None:
     board = np.kron(np.indices((24, 40)).sum(axis=0) % 2 * 200, np.ones((16, 16))).astype(np.uint8)
     chequered = np.repeat(board[..., None], 3, axis=2)
     asked(places, 0, chequered)
-    assert asked(places, 6, chequered, BOXES + np.array([32, 0, 32, 0], np.float32)) == 2  # which looks exactly the same
+    aside = BOXES + np.array([32, 0, 32, 0], np.float32)  # which looks exactly the same
+    assert asked(places, 6, chequered, aside) == 2
     assert asked(places, 12, ground(), BOXES + np.array([-30, -30, 30, 30], np.float32)) == 2
 
 

@@ -49,6 +49,9 @@ _MARGIN = 0.3
 _WORTH_A_LOOK = 0.9
 """Of the best one's area times score; what has less is not so much clearer that it would be better."""
 
+_LOOK_SECONDS = 0.2
+"""So long a frame that shows no more of a brand than the best one is not measured: it looks much like the last."""
+
 _CLOSE = 1e-4
 """Seconds by which two tellings of one moment may differ."""
 
@@ -114,9 +117,10 @@ class _Still:
 
 @dataclass(slots=True)
 class _Candidate:
-    """The best look at a brand in a little while that began at `opened`, seconds."""
+    """The best look at a brand in a little while. opened: when that began; measured: the latest look; seconds."""
 
     opened: float
+    measured: float
     seconds: float
     xyxy: Box
     rough: float
@@ -217,14 +221,18 @@ class Evidence:
         ):
             last = None
         rough = (box[2] - box[0]) * (box[3] - box[1]) * seen.score
-        if last is not None and rough < _WORTH_A_LOOK * last.rough:
-            return False
+        now = frame.pts_seconds
+        if last is not None:
+            is_alike = rough <= last.rough and now - last.measured < _LOOK_SECONDS - _CLOSE
+            if is_alike or rough < _WORTH_A_LOOK * last.rough:
+                return False
+            last.measured = now
         sharpness, _ = clarity(frame.patch(*box))
         worth = rough * (sharpness + 1)
         if last is not None and worth <= last.worth:
             return False
-        opened = frame.pts_seconds if last is None else last.opened
-        found = _Candidate(opened, frame.pts_seconds, seen.xyxy, rough, worth, still)
+        opened = now if last is None else last.opened
+        found = _Candidate(opened, now, now, seen.xyxy, rough, worth, still)
         candidates[-1 if last is not None else len(candidates) :] = [found]
         return True
 
