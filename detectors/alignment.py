@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from detectors.geometry import CROP_MARGIN, CROP_SCALE, NARROWEST, crop_areas, on_pixels
 from detectors.picture import Image, Picture
 from detectors.rendering import Likeness
-from detectors.verifier import crop
+from detectors.verifier import cut, squared
 
 Floats = NDArray[np.float32]
 Span = tuple[float, float, float, float]
@@ -138,8 +138,9 @@ def align(
     nominal = crop_areas(box[None])[0] / np.array([1, 1, CROP_SCALE, CROP_SCALE], np.float32)
     area = on_pixels((nominal * np.array([1, 1, REACH, REACH], np.float32))[None])[0]
     longest = max(max(one.grey.shape) for one in tried)
-    seen = crop(picture, area, round(longest * REACH * max(COARSE)))
-    place = _Place(np.asarray(cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY), np.float32))
+    # Averaging three channels takes two thirds of the time of a crop, and one channel less than half of that.
+    grey = np.asarray(cv2.cvtColor(cut(picture, area), cv2.COLOR_RGB2GRAY), np.uint8)
+    place = _Place(np.asarray(squared(grey, round(longest * REACH * max(COARSE))), np.float32))
     best, k = _best((_fit(place, wanted, (1.0, 1.0)), k) for k, wanted in enumerate(tried))
     if follow:
         best = _resized(place, tried[k], best)

@@ -144,6 +144,8 @@ class LogoDetector:
 
     def _named(self, pictures: Sequence[Picture], proposals: Sequence[Floats]) -> list[Detections]:
         """Name proposals, of whatever they may be."""
+        if not any(map(len, proposals)):
+            return [Detections.empty()] * len(pictures)
         owner = np.repeat(np.arange(len(pictures)), [len(p) for p in proposals])
         boxes = np.concatenate([np.zeros((0, 4), np.float32), *proposals]).astype(np.float32)
         owner, boxes, embeddings = self._likely(pictures, owner, boxes)

@@ -74,7 +74,12 @@ def select(rows: NDArray[np.bool_], *arrays: Floats) -> tuple[Floats, ...]:
 
 
 def crop(picture: Picture, area: Floats, side: int) -> Image:
-    """Cut an area (centre x, centre y, width, height; on whole pixels) and bring it to RGB uint8 (side, side, 3).
+    """Cut an area (see `cut`) and bring it to RGB uint8 (side, side, 3)."""
+    return squared(cut(picture, area), side)
+
+
+def cut(picture: Picture, area: Floats) -> Image:
+    """Cut an area (centre x, centre y, width, height; on whole pixels), RGB uint8 (height, width, 3).
 
     What lies outside the picture mirrors its edge, as in training.
     """
@@ -87,5 +92,10 @@ def crop(picture: Picture, area: Floats, side: int) -> Image:
     if patch.shape[:2] != (h, w):
         edges = (max(0, top - y1), max(0, y1 + h - bottom), max(0, left - x1), max(0, x1 + w - right))
         patch = np.asarray(cv2.copyMakeBorder(patch, *edges, cv2.BORDER_REFLECT_101), np.uint8)
-    how = cv2.INTER_AREA if min(w, h) > side else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(patch, (side, side), interpolation=how), np.uint8)
+    return patch
+
+
+def squared(image: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Bring an image, uint8 (h, w) or (h, w, C), to a square: averaged where it is larger."""
+    how = cv2.INTER_AREA if min(image.shape[:2]) > side else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, (side, side), interpolation=how), np.uint8)
