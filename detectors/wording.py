@@ -63,7 +63,7 @@ class Wording:
         if not self._is_lettered[brand] or _letters(text) < SHORTEST:
             return 0.0
         alike = max(part_likeness(text, mark) for mark in marks)
-        return -AGAINST * score * min(1.0, max(0.0, 3 * (LEAST_LIKENESS - alike)))
+        return -AGAINST * score**8 * min(1.0, max(0.0, 9 * (LEAST_LIKENESS - alike)))
 
     def is_telling(self, line: Line) -> bool:
         """Whether a line could speak for or against anybody."""

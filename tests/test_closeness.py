@@ -76,6 +76,15 @@ def test_a_look_alike_fits_on_the_whole_and_not_in_its_parts(side: int, off: tup
     assert other.evidence < -1
 
 
+def test_what_is_out_of_focus_fits_as_well() -> None:
+    looks = likenesses(bolt)
+    for draw, fits in ((bolt, True), (bar, False)):
+        blurred = np.asarray(cv2.GaussianBlur(board(draw, 70), (0, 0), 3.5), np.uint8)
+        fit = look(blurred, 70, looks)
+        assert fit is not None
+        assert (fit.evidence > 1) == fits, fit
+
+
 def test_colours_do_not_count() -> None:
     def white_on_black(image: Image) -> None:
         bolt(image)
@@ -89,10 +98,12 @@ def test_colours_do_not_count() -> None:
     ("whole", "parts", "low", "high", "remark"),
     [
         (0.97, 0.93, 3, 3, "all of it fits"),
-        (0.88, 0.76, 0.1, 0.6, "hardly"),
+        (0.88, 0.78, 0.1, 0.6, "hardly"),
+        (0.93, 0.74, -5, -5, "a look-alike, seen steeply from aside"),
         (0.90, 0.65, -5, -5, "a look-alike"),
-        (0.60, 0.50, 0, 0, "laid badly: that says nothing"),
-        (0.50, 0.00, -2.5, -2.5, "something quite different"),
+        (0.70, 0.74, -1, -0.5, "nearly"),
+        (0.60, 0.50, -3.2, -3.2, "laid badly, or something else: the picture alone does not do"),
+        (0.50, 0.00, -3.2, -3.2, "something quite different"),
     ],
 )
 def test_what_a_fit_is_worth(whole: float, parts: float, low: float, high: float, remark: str) -> None:

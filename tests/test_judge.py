@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from detectors.closeness import Likenesses
+from detectors.closeness import Closeness, Likenesses
 from detectors.gallery import Exemplar, Gallery
 from detectors.picture import Image
 from detectors.reading import Line, Reader
@@ -17,7 +17,7 @@ from detectors.rendering import Kind, Likeness
 from detectors.wording import Wording
 from pipeline.brands.judge import HELD_SECONDS, UNCLEAR, Judge
 from pipeline.tracker import Best, Track
-from tests.test_closeness import bar, bolt, likenesses
+from tests.test_closeness import artwork, bar, bolt, likenesses
 from tests.test_closeness import board as emblem
 from tests.test_reading import board
 from tests.worlds import frame
@@ -163,6 +163,43 @@ def test_photographs_are_looked_at_closely_only_where_that_may_decide(monkeypatc
             assert bool(looked) == is_looked_at, (kind, text, score)
             assert [t.state for t in first] == (["confirmed"] if text == "ZENTRO" else [])
             looked.clear()
+
+
+def test_what_a_closer_look_has_told_is_not_read_and_what_fits_nowhere_waits_for_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gallery = Gallery([Exemplar("Julma", "artwork", "julma.png", artwork(bolt).png(), _VECTOR, "JULMA")])
+    for parts, others, state in ((0.95, 0, "confirmed"), (0.3, 0, "confirmed"), (0.3, 40, "tentative")):
+        reader = Told(("JULMA", 1.0))
+        judge = Judge(Likenesses(gallery), looks_per_second=100, reader=reader, wording=Wording(gallery))
+        monkeypatch.setattr("pipeline.brands.judge.closeness", lambda *_, parts=parts: Closeness(0.6, parts))
+        place = track(0, xyxy=(40.0, 40.0, 100.0, 60.0))
+        larger = [track(number) for number in range(1, others + 1)]
+        last = watched(judge, [*larger, place], 20)[-1]
+        assert next(t.state for t in last if t.id == 0) == state, (parts, others)
+        assert (reader.count == 0) == (parts > 0.9)
+
+
+def test_each_track_is_looked_at_before_any_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    gallery = Gallery([Exemplar("Julma", "artwork", "julma.png", artwork(bolt).png(), _VECTOR, "JULMA")])
+    looked: list[float] = []
+
+    def unclear(patch: Image, box: tuple[float, ...], looks: object) -> Closeness:
+        looked.append(round(box[2] - box[0]))
+        return Closeness(0.6, 0.7)
+
+    monkeypatch.setattr("pipeline.brands.judge.closeness", unclear)
+    reader = Told(("JULMA", 1.0))
+    judge = Judge(Likenesses(gallery), looks_per_second=1, reader=reader, wording=Wording(gallery))
+    tracks = [track(number, xyxy=(40.0, 40.0, 140.0 + number, 80.0)) for number in range(1, 5)]
+    watched(judge, tracks, 3 * FPS)
+    assert looked[:4] == [104, 103, 102, 101], "though they were read before, and words were clear"
+
+
+def test_what_is_too_small_to_be_compared_is_not_believed_for_its_picture_alone() -> None:
+    flat = track(xyxy=(40.0, 40.0, 120.0, 46.0), brand=0)
+    judge = Judge(likenesses(bolt), wording=Wording(Gallery(brands=["Zentro"])))
+    assert watched(judge, [flat], 20)[-1] == []
 
 
 def test_looks_are_bounded_and_what_was_not_looked_at_waits_a_little() -> None:

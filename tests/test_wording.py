@@ -32,7 +32,8 @@ def wording() -> Wording:
     [
         (JULMA, [("JULMA", 1.0)], FOR, FOR, "read without doubt"),
         (JULMA, [("JULNA", 1.0)], 0.5, 2, "a letter misread"),
-        (JULMA, [("JOLVA", 1.0)], -3, -2, "a look-alike"),
+        (JULMA, [("JOLVA", 1.0)], -5, -4, "a look-alike"),
+        (JULMA, [("JOLVA", 0.85)], -2, -1, "but letters that were hardly read may be wrong"),
         (JULMA, [("JOLVA", 1.0)] * 4, -MOST, -MOST, "read again and again"),
         (FJORDA, [("FJELLA", 0.95)], -5, -2, "a look-alike"),
         (FJORDA, [("RDA", 1.0)], 0, 0, "the rest is hidden: it may be the brand"),

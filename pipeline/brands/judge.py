@@ -9,7 +9,7 @@ another brand's name it. Passive, of one stream.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, exp, inf, sqrt
 
@@ -37,6 +37,8 @@ LOOKS_REMEMBERED, LINES_REMEMBERED = 2, 3
 """The latest looks and lines, which count."""
 CLEAR = 2.5
 """Log-odds of closer looks or of words, for or against, that are clear."""
+SEEN = 1.0
+"""Log-odds of closer looks at artwork from which nothing needs to be read: no look-alike comes so near."""
 BURST_SECONDS = 2.0
 """So much of an allowance may be spent at once, as after a cut."""
 
@@ -78,13 +80,21 @@ class Judge:
         believed = [track for track in tracks if track.state == "confirmed"]
         for track in believed:
             self._cases.setdefault(track.id, _Case(now))
-        for track in sorted(believed, key=lambda t: self._cases[t.id].urgency(t)):
-            if not track.is_bridged:
-                # A closer look at photographs speaks for a brand alone: whether that is wanted, words tell.
-                is_drawn = self._likenesses.is_drawn(track.class_id)
-                for evidence in (self._look, self._read) if is_drawn else (self._read, self._look):
-                    evidence(frame, track)
+        found = [track for track in believed if not track.is_bridged]
+        for track in self._by_urgency(found, lambda case: case.close):
+            if self._likenesses.is_drawn(track.class_id):
+                self._look(frame, track)
+        for track in self._by_urgency(found, lambda case: case.words):
+            self._read(frame, track)
+        for track in self._by_urgency(found, lambda case: case.close):
+            # A closer look at photographs speaks for a brand alone: whether that is wanted, words tell.
+            if not self._likenesses.is_drawn(track.class_id):
+                self._look(frame, track)
         return [verdict for track in tracks if (verdict := self._verdict(track, now)) is not None]
+
+    def _by_urgency(self, tracks: Sequence[Track], times: Callable[[_Case], _Times]) -> list[Track]:
+        """Those that were looked at least often first, and of these the largest."""
+        return sorted(tracks, key=lambda t: (times(self._cases[t.id]).count, -_side(t.xyxy), t.id))
 
     def _look(self, frame: Frame, track: Track) -> None:
         case = self._cases[track.id]
@@ -107,7 +117,7 @@ class Judge:
 
     def _read(self, frame: Frame, track: Track) -> None:
         case = self._cases[track.id]
-        if self._reader is None or not _may_hold_words(track.xyxy):
+        if self._reader is None or not _may_hold_words(track.xyxy) or self._is_seen(track, case):
             return
         brand, _ = self._sum(track, case)
         is_clear = abs(self._wording.of(case.lines, brand)) >= CLEAR
@@ -126,14 +136,19 @@ class Judge:
         brand, odds = self._sum(track, case)
         return brand != track.class_id or odds < CLEAR
 
+    def _is_seen(self, track: Track, case: _Case) -> bool:
+        """Say whether closer looks have told what it is."""
+        return self._likenesses.is_drawn(track.class_id) and case.closeness_to(track.class_id) >= SEEN
+
     def _verdict(self, track: Track, now: float) -> Track | None:
         case = self._cases.get(track.id)
         if case is None:
             return track
-        if now - case.since < HELD_SECONDS and self._is_waited_for(track, case):
+        is_doubtful = now - case.since < HELD_SECONDS or case.closeness_to(track.class_id) < 0
+        if is_doubtful and self._is_waited_for(track, case):
             return replace(track, state="tentative")
         if not case.fits and not case.lines:
-            return track
+            return None if case.close.count else track  # what is too small to be compared is not believed unseen
         brand, odds = self._sum(track, case)
         return None if odds < 0 else replace(track, class_id=brand, score=1 / (1 + exp(-odds)))
 
@@ -145,6 +160,7 @@ class Judge:
     def _is_waited_for(self, track: Track, case: _Case) -> bool:
         has_marks = self._wording.has_marks(track.class_id)
         is_to_be_read = self._readings.rate > 0 and has_marks and _may_hold_words(track.xyxy)
+        is_to_be_read = is_to_be_read and not self._is_seen(track, case)
         is_to_be_seen = (
             self._looks.rate > 0 and bool(self._likenesses.of(track.class_id)) and self._may_look_decide(track, case)
         )
@@ -189,9 +205,6 @@ class _Case:
     def is_close_clear(self) -> bool:
         """Whether the latest of the closer looks was clear."""
         return bool(self.fits) and abs(self.fits[-1][1].evidence) >= CLEAR
-
-    def urgency(self, track: Track) -> tuple[int, float, int]:
-        return self.close.count + self.words.count, -_side(track.xyxy), track.id
 
 
 class _Allowance:
