@@ -23,12 +23,17 @@ from safetensors.numpy import load as deserialise
 from safetensors.numpy import save as serialise
 
 from detectors.errors import ModelError
+from detectors.reading import likeness
 from detectors.rendering import Kind, Likeness, views
 
 Floats = NDArray[np.float32]
 FORMAT = 1
 LONGEST_NAME = 200
 """Characters of a brand's name or a word mark."""
+
+
+NAME_LIKENESS = 0.75
+"""How like a brand's name what was read in a likeness must be for the name to be a word mark."""
 
 
 class Embeds(Protocol):
@@ -154,9 +159,13 @@ class Gallery:
     # -------------------------------------------------------------------------------------------- words
 
     def marks(self, brand: str) -> tuple[str, ...]:
-        """The word marks of a brand: those that it was enrolled with, and what was read in its likenesses."""
-        read = (e.letters for e in self.exemplars if e.brand == brand and e.letters)
-        return tuple(dict.fromkeys((*self.texts.get(brand, ()), *read)))
+        """The word marks of a brand: those that it was enrolled with, and what was read in its likenesses.
+
+        So is its name, where it was read in one of them: the rest of what stands there may differ from board to board.
+        """
+        read = [e.letters for e in self.exemplars if e.brand == brand and e.letters]
+        name = [brand] if any(likeness(letters, brand) >= NAME_LIKENESS for letters in read) else []
+        return tuple(dict.fromkeys((*self.texts.get(brand, ()), *read, *name)))
 
     def is_lettered(self, brand: str) -> bool:
         """True where every likeness of a brand holds letters: then it is never seen without."""

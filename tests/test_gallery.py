@@ -203,3 +203,21 @@ def test_a_gallery_that_cannot_be_written_stays_as_it_was(gallery: Gallery, tmp_
         gallery.save(path)
     assert path.is_dir()
     assert os.listdir(tmp_path) == ["a.gallery"]  # noqa: PTH208
+
+
+@pytest.mark.parametrize(
+    ("brand", "letters", "marks", "remark"),
+    [
+        ("Fjorda", ["FJORDA AIR", ""], ("FJORDA AIR", "Fjorda"), "another board may show its name without the rest"),
+        ("Fjorda", ["flyfjorda"], ("flyfjorda", "Fjorda"), "a space that was not read"),
+        ("Fjorda", ["jorda"], ("jorda", "Fjorda"), "a letter that was not"),
+        ("Team shirts", ["FJORDA"], ("FJORDA",), "what it is called in the account stands on no board"),
+        ("Fjorda", [""], (), "nothing was read"),
+    ],
+)
+def test_a_name_that_was_read_is_a_word_mark(
+    brand: str, letters: list[str], marks: tuple[str, ...], remark: str
+) -> None:
+    vector = np.ones((1, 4), np.float32) / 2
+    rows = [Exemplar(brand, "photo", f"{i}.png", bytes([i]), vector, text) for i, text in enumerate(letters)]
+    assert Gallery(rows).marks(brand) == marks, remark
