@@ -29,6 +29,7 @@ WHOLE: Span = (0.0, 0.0, 1.0, 1.0)
 SIDE = 24
 """Side of a template, in pixels: enough for a word's letters. One of something wide or high is twice as long and half
 as broad."""
+WIDE = 2 * SIDE, SIDE // 2
 REACH = 1.6
 """The searched place, in sides of the box."""
 COARSE = (0.75, 1.0, 1.33)
@@ -68,18 +69,21 @@ def templates(likeness: Likeness, views: Sequence[Image]) -> list[Template]:
     return [template(view, span) for view in views]
 
 
-def template(view: Image, span: Span = WHOLE) -> Template:
-    """The part of a square crop that shows the logo itself."""
+def template(view: Image, span: Span = WHOLE, size_wh: tuple[int, int] | None = None) -> Template:
+    """The part of a square crop that shows the logo itself. size_wh: of the template; None: as suits the span."""
     side = view.shape[0]
     margin, nominal = side * CROP_MARGIN / CROP_SCALE, side / CROP_SCALE
     x1, y1, x2, y2 = (round(margin + share * nominal) for share in span)
     grey = cv2.cvtColor(view[y1 : max(y2, y1 + 2), x1 : max(x2, x1 + 2)], cv2.COLOR_RGB2GRAY)
     wide, high = span[2] - span[0], span[3] - span[1]
-    size_wh = (
-        (2 * SIDE, SIDE // 2) if high < 0.7 * wide else (SIDE // 2, 2 * SIDE) if wide < 0.7 * high else (SIDE, SIDE)
-    )
-    small = np.asarray(cv2.resize(grey, size_wh, interpolation=cv2.INTER_AREA), np.float32)
-    return Template(small, _changes(small), span)
+    if size_wh is None:
+        size_wh = WIDE if high < 0.7 * wide else WIDE[::-1] if wide < 0.7 * high else (SIDE, SIDE)
+    return template_of(np.asarray(cv2.resize(grey, size_wh, interpolation=cv2.INTER_AREA), np.float32), span)
+
+
+def template_of(grey: Floats, span: Span = WHOLE) -> Template:
+    """The template of such lightness (h, w) and such a part of its nominal box."""
+    return Template(grey, _changes(grey), span)
 
 
 def _changes(grey: Floats) -> Floats:
@@ -98,14 +102,19 @@ def _changes(grey: Floats) -> Floats:
 def span_of(likeness: Likeness) -> Span:
     """What the logo takes of its nominal box: less than all of it where it is longer than a crop can show."""
     h, w = likeness.pixels.shape[:2]
-    longest = max(w / h, h / w) * NARROWEST
     if likeness.kind == "artwork":
-        low, high = 0.5 - 0.5 / max(1.0, longest), 0.5 + 0.5 / max(1.0, longest)
-    elif longest < 0.98:
+        return span_within(w, h)
+    if max(w / h, h / w) * NARROWEST < 0.98:
         return WHOLE
-    else:
-        low, high = _inked(likeness.pixels if w > h else likeness.pixels.transpose(1, 0, 2))
+    low, high = _inked(likeness.pixels if w > h else likeness.pixels.transpose(1, 0, 2))
     return (0.0, low, 1.0, high) if w > h else (low, 0.0, high, 1.0)
+
+
+def span_within(wide: float, high: float) -> Span:
+    """What something of these sides takes of its nominal box."""
+    share = min(1.0, 1 / (max(wide / high, high / wide) * NARROWEST))
+    low, upto = 0.5 - share / 2, 0.5 + share / 2
+    return (0.0, low, 1.0, upto) if wide > high else (low, 0.0, upto, 1.0)
 
 
 def _inked(pixels: Image) -> tuple[float, float]:

@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors import weights
-from detectors.alignment import Template, align, templates
-from detectors.boxes import paired_iou
-from detectors.detections import Detections, settled
+from detectors.alignment import WIDE, Template, align, span_within, template, template_of, templates
+from detectors.boxes import iou, paired_iou
+from detectors.detections import DOUBLE, Detections, settled
 from detectors.embedder import load_embedder, unit
 from detectors.engines import open_engine
 from detectors.errors import ModelError
@@ -51,12 +51,19 @@ ASKED_FROM = 0.0
 """Log-odds from which a second opinion is asked for, which takes 3 ms: from -4 on it is thrice as often in vain."""
 FOLLOWED_BY, FOLLOWED_FROM = 2, 0.7
 """Likenesses laid over what is expected, and the correlation from which it is still there."""
+NAMELESS = 12
+"""Places of no brand that are told a picture, at the most: those that lie nearest to some brand."""
+NAMELESS_ASPECT, NAMELESS_HEIGHT = 1.2, 12
+"""Width over height and height in pixels from which such a place may hold words."""
+NAMELESS_SCORE = 1.0
+"""Of such places: nothing is claimed of them that could be doubted."""
 
 
 class LogoDetector:
     """Logos of the brands of a gallery. Scanner and embedder come from one folder.
 
     gallery: the enrolled brands; its threshold counts before the shipped one
+    nameless: the class of places that may hold words and are like no brand: one beyond those of the brands
     """
 
     def __init__(
@@ -92,6 +99,7 @@ class LogoDetector:
             squeezes=SQUEEZES,
         )
         self.gallery = gallery
+        self.nameless = len(gallery.brands)
         self._templates = Templates(gallery, self._embed.window)
         self._second = second_opinion(folder, gallery, device=device, precision=precision)
         self.labels: Sequence[str] = gallery.brands
@@ -115,37 +123,59 @@ class LogoDetector:
         the brand make one score, and so does a second opinion where the likeness is a photograph: then its embedding
         goes on in that of the detection. What is expected keeps its name and its embedding where a likeness of its
         brand still fits, and no network looks at it; where none does, it is looked at as a proposal is.
+
+        Where something may be expected, nameless places are told too. They carry on what they look like, and such a
+        one that is expected is there as long as it looks so.
         """
         if not len(self.gallery.owner):
             return [Detections.empty()] * len(pictures)
         if expected is None:
-            return self._named(pictures, proposals)
+            return [named for named, _ in self._named(pictures, proposals)]
         kept, lost = zip(*map(self._followed, pictures, expected), strict=True)
         named = self._named(pictures, [np.concatenate(boxes) for boxes in zip(lost, proposals, strict=True)])
-        return [joined(p.size_wh, *both) for p, *both in zip(pictures, kept, named, strict=True)]
+        return [self._joined(p.size_wh, [k, *new]) for p, k, new in zip(pictures, kept, named, strict=True)]
+
+    def _joined(self, size_wh: tuple[int, int], parts: Sequence[Detections]) -> Detections:
+        """The detections of one picture, doubles suppressed; one nameless place may lie in another."""
+        both = Detections.concat(parts)
+        is_nameless = both.class_id == self.nameless
+        named, nameless = both[~is_nameless], both[is_nameless]
+        named = settled(size_wh, named.xyxy, named.score, named.class_id, named.embedding)
+        sure = named[named.score >= self.threshold].xyxy
+        taken, kept = sure, list[int]()
+        for i, box in enumerate(nameless.xyxy[:, None]):
+            if iou(box, taken).max(initial=0) <= DOUBLE:
+                taken, kept = np.concatenate([taken, box]), [*kept, i]
+        return Detections.concat([named, nameless[np.array(kept, np.int64)]])
 
     def _followed(self, picture: Picture, expected: Detections) -> tuple[Detections, Floats]:
         """What is still seen of what is expected, and the boxes of the rest (N, 4)."""
         if expected.embedding is None:
             return Detections.empty(), expected.xyxy
-        first, second = parted(expected.embedding, self._embed.dimensions)
+        first, second, look = self._parted(expected.embedding)
+        is_nameless = expected.class_id == self.nameless
         laid, fits = expected.xyxy.copy(), np.zeros(len(expected), np.float32)
         for i, (box, brand) in enumerate(zip(expected.xyxy, expected.class_id, strict=True)):
-            rows = np.flatnonzero(self.gallery.owner == brand)
-            near = rows[np.argsort(-(self.gallery.vectors[rows] @ first[i]), kind="stable")[:FOLLOWED_BY]]
-            laid[i], fits[i], _ = align(picture, box, [self._templates.of(row) for row in near], follow=True)
-        logits = self._logit(first, expected.class_id) + FIT_WEIGHT * (fits - USUAL_FIT)
+            if is_nameless[i]:
+                tried = [template_of(look[i].reshape(WIDE[::-1]), span_within(*(box[2:] - box[:2])))]
+            else:
+                rows = np.flatnonzero(self.gallery.owner == brand)
+                near = rows[np.argsort(-(self.gallery.vectors[rows] @ first[i]), kind="stable")[:FOLLOWED_BY]]
+                tried = [self._templates.of(row) for row in near]
+            laid[i], fits[i], _ = align(picture, box, tried, follow=True)
+        brands = np.where(is_nameless, 0, expected.class_id)
+        logits = self._logit(first, brands) + FIT_WEIGHT * (fits - USUAL_FIT)
         if self._second is not None:
-            logits += self._second.odds(second, expected.class_id)
-        score = (1 / (1 + np.exp(-logits))).astype(np.float32)
+            logits += self._second.odds(second, brands)
+        score = np.where(is_nameless, NAMELESS_SCORE, 1 / (1 + np.exp(-logits))).astype(np.float32)
         is_there = (fits >= FOLLOWED_FROM) & (score >= self.threshold)
         kept = Detections(laid, score, expected.class_id.copy(), expected.embedding.copy())[is_there]
-        return kept, expected.xyxy[~is_there]
+        return kept, expected.xyxy[~is_there & ~is_nameless]
 
-    def _named(self, pictures: Sequence[Picture], proposals: Sequence[Floats]) -> list[Detections]:
-        """Name proposals, of whatever they may be."""
+    def _named(self, pictures: Sequence[Picture], proposals: Sequence[Floats]) -> list[tuple[Detections, Detections]]:
+        """Name proposals, of whatever they may be: what may be a brand in each picture, and the nameless places."""
         if not any(map(len, proposals)):
-            return [Detections.empty()] * len(pictures)
+            return [(Detections.empty(), Detections.empty())] * len(pictures)
         owner = np.repeat(np.arange(len(pictures)), [len(p) for p in proposals])
         boxes = np.concatenate([np.zeros((0, 4), np.float32), *proposals]).astype(np.float32)
         owner, boxes, embeddings = self._likely(pictures, owner, boxes)
@@ -162,15 +192,38 @@ class LogoDetector:
         after = embeddings.copy()
         after[has_moved] = self._embedded(pictures, owner[has_moved], laid[has_moved])
         logits = (self._logit(embeddings, brand) + self._logit(after, brand)) / 2 + FIT_WEIGHT * (fits - USUAL_FIT)
+        second = np.zeros((len(boxes), 0), np.float32)
         if self._second is not None:
             asked = np.flatnonzero((logits >= ASKED_FROM) & self.gallery.is_photo[rows])
             second = np.zeros((len(boxes), self._second.dimensions), np.float32)
             second[asked] = self._second(_cut(pictures, owner[asked], boxes[asked], self._second.window))
             logits += self._second.odds(second, brand)
-            after = unit(np.concatenate([after, second], axis=1))
         score = (1 / (1 + np.exp(-logits))).astype(np.float32)
-        columns = laid, score, brand, after
-        return [settled(p.size_wh, *(column[owner == i] for column in columns)) for i, p in enumerate(pictures)]
+        no_look = np.zeros((len(boxes), WIDE[0] * WIDE[1]), np.float32)
+        columns = laid, score, brand, unit(np.concatenate([after, second, no_look], axis=1))
+        named = [settled(p.size_wh, *(column[owner == i] for column in columns)) for i, p in enumerate(pictures)]
+        rows = np.flatnonzero((score < self.threshold) & _may_hold_words(boxes))
+        parts = (self._nameless(p, boxes[rows[owner[rows] == i]]) for i, p in enumerate(pictures))
+        return list(zip(named, parts, strict=True))
+
+    def _nameless(self, picture: Picture, boxes: Floats) -> Detections:
+        """The first of the places (N, 4) of one picture, each with what it looks like now."""
+        boxes = boxes[:NAMELESS]
+        embeddings = np.zeros((len(boxes), self._dimensions), np.float32)
+        for i, view in enumerate(_cut([picture], np.zeros(len(boxes), np.int64), boxes, self._embed.window)):
+            grey = template(view, span_within(*(boxes[i, 2:] - boxes[i, :2])), WIDE).grey.ravel()
+            embeddings[i, -grey.size :] = grey - grey.mean()
+        score, class_id = np.full(len(boxes), NAMELESS_SCORE, np.float32), np.full(len(boxes), self.nameless, np.int64)
+        return Detections(boxes, score, class_id, unit(embeddings))
+
+    @property
+    def _dimensions(self) -> int:
+        return self._embed.dimensions + (self._second.dimensions if self._second else 0) + WIDE[0] * WIDE[1]
+
+    def _parted(self, embeddings: Floats) -> tuple[Floats, Floats, Floats]:
+        """The parts of what detections carry on: embedding (N, D), second one, look; zeros for what was not made."""
+        first, second, look = np.split(embeddings, [self._embed.dimensions, -WIDE[0] * WIDE[1]], axis=1)
+        return unit(first), unit(second), unit(look)
 
     def _likely(self, pictures: Sequence[Picture], owner: Owners, rough: Floats) -> tuple[Owners, Floats, Floats]:
         """The proposals that may be of a brand, as they are or as the scanner's network places them anew, the nearer.
@@ -221,16 +274,10 @@ def _cut(pictures: Sequence[Picture], owner: Owners, boxes: Floats, side: int) -
     return [crop(pictures[o], area, side) for o, area in zip(owner, areas, strict=True)]
 
 
-def parted(embeddings: Floats, dimensions: int) -> tuple[Floats, Floats]:
-    """The first embedding (N, dimensions) of detections and the second, zeros where none was asked for."""
-    first, second = np.split(embeddings, [dimensions], axis=1)
-    return unit(first), unit(second)
-
-
-def joined(size_wh: tuple[int, int], first: Detections, second: Detections) -> Detections:
-    """The detections of one picture, doubles suppressed."""
-    both = Detections.concat([first, second])
-    return settled(size_wh, both.xyxy, both.score, both.class_id, both.embedding)
+def _may_hold_words(boxes: Floats) -> NDArray[np.bool_]:
+    """Say of boxes (N, 4) whether they are wide and high enough."""
+    wide, high = (boxes[:, 2:] - boxes[:, :2]).T
+    return np.asarray((wide >= NAMELESS_ASPECT * high) & (high >= NAMELESS_HEIGHT))
 
 
 class Templates:

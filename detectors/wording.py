@@ -51,6 +51,10 @@ class Wording:
     def has_marks(self, brand: int) -> bool:
         return bool(self._marks[brand])
 
+    def is_brand(self, class_id: int) -> bool:
+        """False of the class of nameless places."""
+        return class_id < len(self._marks)
+
     def evidence(self, line: Line, brand: int) -> float:
         """Log-odds that one line gives a brand, by its place in the gallery: 0 where it says nothing."""
         text, score = line
@@ -73,14 +77,14 @@ class Wording:
         """Log-odds that all lines of one place give a brand together."""
         return max(-MOST, min(MOST, sum(self.evidence(line, brand) for line in lines)))
 
-    def named(self, lines: Sequence[Line]) -> set[int]:
-        """The brands that some line names."""
+    def named(self, lines: Iterable[Line], least: float = LEAST_LIKENESS) -> set[int]:
+        """The brands that some line names. least: how like a word mark a line must be."""
         found = set()
         for text, score in lines:
             letters = set("".join(folded(text)))
             for brand, mark, wanted in self._letters:
-                is_near = score >= LEAST_SCORE and 4 * len(wanted & letters) >= 3 * len(wanted)
-                if is_near and likeness(text, mark) >= LEAST_LIKENESS:
+                is_near = score >= LEAST_SCORE and len(wanted & letters) >= least * len(wanted)
+                if is_near and likeness(text, mark) >= least:
                     found.add(brand)
         return found
 
@@ -95,7 +99,19 @@ def judged(
     sure = min(max(picture, 1 - SUREST), SUREST)
     odds = {other: UNSEEN + wording.of(lines, other) for other in wording.named(lines)}
     odds[brand] = math.log(sure / (1 - sure)) + wording.of(lines, brand) + more
-    best = min(odds, key=lambda other: (-odds[other], other))
+    return _best(odds)
+
+
+def worded(lines: Iterable[Line], wording: Wording) -> tuple[int, float] | None:
+    """The brand that words alone name, and the log-odds of that; None where they name none."""
+    telling = [line for line in lines if wording.is_telling(line)]
+    odds = {brand: UNSEEN + wording.of(telling, brand) for brand in wording.named(telling)}
+    best = _best(odds) if odds else None
+    return best if best is not None and best[1] >= 0 else None
+
+
+def _best(odds: dict[int, float]) -> tuple[int, float]:
+    best = min(odds, key=lambda brand: (-odds[brand], brand))
     return best, odds[best]
 
 

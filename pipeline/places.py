@@ -52,18 +52,20 @@ class Places:
         now = frame.pts_seconds
         if proposals is None:
             return np.zeros((0, 4), np.float32), self._tracker.expected(now, known_only=True)
-        expected = self._tracker.expected(now)
-        proposals = proposals[iou(proposals, expected.xyxy).max(axis=1, initial=0) < _SAME_PLACE]
         is_anew = not 0 <= now - self._anew_at < self._anew_seconds - frame.duration_seconds / 2
         if is_anew:
             self._anew_at, self._nothing = now, _Looks.empty()
+            # What a judge named stays: who reads sees to it that it is read anew.
+            expected, again = self._tracker.named(now), self._tracker.unnamed(now)
+        else:
+            expected, again = self._tracker.expected(now), np.zeros((0, 4), np.float32)
+        tracked = np.concatenate([expected.xyxy, again])
+        proposals = proposals[iou(proposals, tracked).max(axis=1, initial=0) < _SAME_PLACE]
         if self._anew_seconds:
             looks = _Looks.at(frame, proposals)
             looks = looks.of(~looks.are_among(self._nothing))
-            self._asked, proposals = (expected.xyxy, looks), looks.boxes
-        if is_anew:
-            return np.concatenate([expected.xyxy, proposals]), Detections.empty()
-        return proposals, expected
+            self._asked, proposals = (tracked, looks), looks.boxes
+        return np.concatenate([again, proposals]), expected
 
     def learn(self, found: Detections) -> None:
         """Remember which of the places that were last asked for were nothing."""

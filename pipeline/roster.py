@@ -39,12 +39,16 @@ class Roster:
         """Take up a stream; return its way out."""
         info = source.info
         origin = Origin(info, _media(source, settings.url), self._detector.hashes)
+        judge = self._task.judge()
         self.trackers[info.name] = Tracker(
-            self._config.tracker, threshold=self.threshold, known_classes=self._task.known_classes
+            self._config.tracker,
+            threshold=self.threshold,
+            known_classes=self._task.known_classes,
+            is_judged=judge is not None,
         )
         if self._config.tracker.shot_cuts:
             self.cutters[info.name] = Shots()
-        if (judge := self._task.judge()) is not None:
+        if judge is not None:
             self.judges[info.name] = judge
         self.watchers[info.name] = self._task.watcher(origin)
         if info.is_live:

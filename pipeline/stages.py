@@ -251,6 +251,7 @@ def follow(
         if judge is not None:
             with metrics.stages("judge"):
                 tracks = judge.judged(frame, tracks)
+                tracker.name(track.id for track in tracks)
         yield Tracked(frame, tracks, ended, item.was_scanned, cut)
     for stream, tracker in list(trackers.items()):
         yield StreamEnd(stream, last_pts.get(stream, 0.0), settled(stream, tracker.finish()), is_cut_short(stream))

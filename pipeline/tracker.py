@@ -9,7 +9,7 @@ hands out are frozen, so sinks may keep them.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -145,6 +145,8 @@ class Tracker:
 
     threshold: detections at or above begin tracks and count for confirmation. Goes up: fewer false tracks, later births
     known_classes: class ids below are signs with a meaning; those from here on are one group, "other", in the vote
+    is_judged: "other" is not what is known to be another thing, but what only a judge may name (see `name`): it is
+        never taken for something known nor the other way round, and is in nothing's way
     cost: how badly a detection fits a track (see `Cost`); one of your own may weigh colour or embeddings
 
     keep_score: detections below it are ignored
@@ -157,6 +159,7 @@ class Tracker:
         *,
         threshold: float = 0.5,
         known_classes: int = OTHER,
+        is_judged: bool = False,
         cost: Cost | None = None,
     ) -> None:
         self.jumps = 0
@@ -164,12 +167,18 @@ class Tracker:
         self.keep_score = self._settings.keep_score
         self._threshold = threshold
         self._known_classes = known_classes
+        self._is_judged = is_judged
         self._cost = cost or distance_cost
         self._lives: list[_Life] = []
         self._ended: list[Track] = []
         self._born = 0
+        self._named: frozenset[int] = frozenset()
         self._pts_seconds: float | None = None
         self._size_wh = (0, 0)
+
+    def name(self, ids: Iterable[int]) -> None:
+        """Take the tracks of these ids for known whatever their votes say, until it is called again."""
+        self._named = frozenset(ids)
 
     def predicted(self, pts_seconds: float, *, known_only: bool = False) -> Boxes:
         """Return where the living tracks should be at that time: float32 (N, 4), centres inside the picture.
@@ -180,7 +189,18 @@ class Tracker:
 
     def expected(self, pts_seconds: float, *, known_only: bool = False) -> Detections:
         """Return the same with what was last found there: class, score and embedding of each track's last detection."""
-        lives = [life for life in self._lives if not known_only or self._is_known(life)]
+        return self._expected([life for life in self._lives if not known_only or self._is_known(life)], pts_seconds)
+
+    def named(self, pts_seconds: float) -> Detections:
+        """Return the same of those that are known by `name` alone."""
+        return self._expected([life for life in self._lives if self._is_named(life)], pts_seconds)
+
+    def unnamed(self, pts_seconds: float) -> Boxes:
+        """Return where the others should be, but for what is for a judge to name: float32 (N, 4)."""
+        lives = [life for life in self._lives if not self._is_judged or self._has_meaning(life.vote.class_id)]
+        return self._expected(lives, pts_seconds).xyxy
+
+    def _expected(self, lives: Sequence[_Life], pts_seconds: float) -> Detections:
         told = [(box, life) for life in lives if self._is_inside(box := life.motion.box_at(pts_seconds))]
         embeddings = [life.embedding for _, life in told if life.embedding is not None]
         return Detections(
@@ -244,6 +264,9 @@ class Tracker:
         )
         reach = self._settings.reach_sizes + np.minimum([life.motion.doubt_sizes for life in self._lives], _MOST_DOUBT)
         cost = np.where(self._is_misshapen(detections), np.inf, self._cost(predicted, detections))
+        if self._is_judged:
+            is_other = predicted.class_id[:, None] >= self._known_classes
+            cost = np.where(is_other == (detections.class_id >= self._known_classes), cost, np.inf)
         pairs = assign(cost, reach)
         for row, column in pairs:
             self._take(self._lives[row], detections, column)
@@ -264,10 +287,7 @@ class Tracker:
     def _bear(self, detections: Detections, pts_seconds: float) -> None:
         """Begin tracks, the surest first, except for a second box on a sign that has one in this frame."""
         for row in np.argsort(-detections.score, kind="stable").tolist():
-            seen = np.array(
-                [life.xyxy for life in self._lives if life.detection_score is not None], np.float32
-            ).reshape(-1, 4)
-            is_double = _covered(detections.xyxy[row], seen).max(initial=0) > _DOUBLE
+            is_double = covered(detections.xyxy[row], self._in_the_way()).max(initial=0) > _DOUBLE
             if detections.score[row] < self._threshold or is_double:
                 continue
             self._born += 1
@@ -280,6 +300,13 @@ class Tracker:
             )
             self._take(life, detections, row)
             self._lives.append(life)
+
+    def _in_the_way(self) -> Boxes:
+        """Return the boxes of this frame where nothing begins: float32 (N, 4)."""
+        seen = [life for life in self._lives if life.detection_score is not None]
+        if self._is_judged:
+            seen = [life for life in seen if self._has_meaning(life.vote.class_id)]
+        return np.array([life.xyxy for life in seen], np.float32).reshape(-1, 4)
 
     def _take(self, life: _Life, detections: Detections, row: int) -> None:
         score = float(detections.score[row])
@@ -315,7 +342,13 @@ class Tracker:
         return not self._is_inside(life.xyxy) or life.pts_seconds - life.end_seconds > gap
 
     def _is_known(self, life: _Life) -> bool:
-        return life.vote.class_id < self._known_classes
+        return self._has_meaning(life.vote.class_id) or self._is_named(life)
+
+    def _is_named(self, life: _Life) -> bool:
+        return not self._has_meaning(life.vote.class_id) and life.id in self._named
+
+    def _has_meaning(self, class_id: int) -> bool:
+        return class_id < self._known_classes
 
     def _is_inside(self, box: Box) -> bool:
         x, y = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
@@ -557,7 +590,7 @@ def _centres_and_sizes(detections: Detections) -> tuple[NDArray[np.float64], NDA
     return (low + high) / 2, np.sqrt(np.maximum(high - low, 1.0).prod(axis=1))
 
 
-def _covered(box: NDArray[np.float32], others: Boxes) -> NDArray[np.float32]:
+def covered(box: NDArray[np.float32], others: Boxes) -> NDArray[np.float32]:
     """Return how much of the smaller of the two boxes is common to both, for each other box: float32 (N,), 0 to 1."""
     sides = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     areas = np.maximum(others[:, 2:] - others[:, :2], 1).prod(axis=1)

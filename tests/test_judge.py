@@ -210,3 +210,83 @@ def test_looks_are_bounded_and_what_was_not_looked_at_waits_a_little() -> None:
     assert [t.state for t in last] == ["confirmed"] * 10
     blind = Judge(likenesses(bolt), wording=Wording(Gallery(brands=["Zentro"])), looks_per_second=0)
     assert watched(blind, tracks, 1, emblem(bar, 32)) == [tracks]
+
+
+NAMELESS = 3
+
+
+def place(number: int = 1, **changes: Any) -> Track:
+    return track(number, NAMELESS, **{"state": "tentative", **changes})
+
+
+class Turns(Told):
+    """Reads one line after another, then the last for ever."""
+
+    def __init__(self, *lines: Line) -> None:
+        super().__init__(lines[0])
+        self.lines = lines
+
+    def read(self, crops: Sequence[Image]) -> list[Line]:
+        self.line = self.lines[min(self.count, len(self.lines) - 1)]
+        return super().read(crops)
+
+
+def test_a_nameless_place_is_what_the_words_there_name_and_else_nothing() -> None:
+    for line, expected in (
+        (("JULMA", 1.0), [JULMA]),
+        (("JOLVA", 1.0), []),
+        (("", 0.0), []),
+        (("JULMA", 0.5), []),
+    ):
+        first = watched(judge_with(Told(line)), [place()], 1)[0]
+        assert [t.class_id for t in first] == expected, line
+        assert [t.state for t in first] == ["tentative"] * len(expected), "whether it is real, the tracker says"
+        assert all(t.score == t.detection_score == pytest.approx(0.88, abs=0.01) for t in first)
+    for blind in (judge_with(None), judge_with(Told(("JULMA", 1.0)), 0)):
+        assert watched(blind, [place()], 3)[-1] == []
+
+
+def test_a_nameless_place_is_read_again_where_it_was_near_a_word_mark_or_may_hold_two_lines() -> None:
+    high = (40.0, 40.0, 110.0, 90.0)
+    for line, box, count in (
+        (("JULMA", 1.0), BOX, 2),
+        (("ZEPHOS", 1.0), BOX, 1),
+        (("", 0.0), BOX, 1),
+        (("", 0.0), high, 2),
+        (("JOLMO", 1.0), BOX, UNCLEAR),
+    ):
+        reader = Told(line)
+        watched(judge_with(reader), [place(xyxy=box)], 60)
+        assert reader.count == count, (line, box)
+
+
+def test_nameless_places_get_a_share_of_the_readings_each_once_before_any_twice() -> None:
+    reader = Told(("JOLMO", 1.0))
+    places = [place(number) for number in range(1, 31)]
+    judge = judge_with(reader, 6)
+    watched(judge, places, 1)
+    assert reader.count == 12, "what six seconds allow for them"
+    watched(judge, places, 3 * FPS)
+    assert reader.count == 12 + 3 * 2 - 1
+    reader.count = 0
+    watched(judge_with(reader, 6), [*places, *(track(number) for number in range(31, 51))], 1)
+    assert reader.count == 12 + 12, "and as many more of what the picture takes for brands"
+
+
+def test_what_words_named_is_read_anew_where_its_look_is_lost() -> None:
+    reader = Turns(("JULMA", 1.0), ("FJELLA", 1.0))
+    judge = judge_with(reader)
+    assert [t.class_id for t in watched(judge, [place()], 5)[-1]] == [JULMA]
+    assert reader.count == 1
+    assert watched(judge, [place(detection_score=None)], 1)[0] == []
+    assert watched(judge, [place()], 1)[0] == [], "another board stands there now"
+
+
+def test_what_words_name_is_left_out_where_the_picture_has_found_that_brand() -> None:
+    inner = place(2, xyxy=(50.0, 42.0, 190.0, 78.0))
+    for brand, count in ((JULMA, 1), (BOLT, 2)):
+        shown = watched(judge_with(Told(("JULMA", 1.0))), [track(1, brand), inner], 1)[0]
+        assert len(shown) == count
+        assert shown[0].id == 1
+    first, other = watched(judge_with(Told(("JULMA", 1.0))), [inner, place(3, xyxy=(0.0, 0.0, 90.0, 30.0))], 1)[0]
+    assert (first.id, other.id) == (2, 3)

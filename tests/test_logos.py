@@ -12,6 +12,7 @@ import pytest
 from detectors import weights
 from detectors.alignment import align, template
 from detectors.boxes import iou
+from detectors.detections import Detections
 from detectors.detector import open_detector
 from detectors.embedder import load_embedder
 from detectors.errors import ModelError
@@ -153,3 +154,45 @@ def test_what_is_followed_is_laid_to_the_size_that_it_has_now(wider, higher):
     laid, fit, _ = align(arena(now), BOX[0] + np.array([3, 2, 3, 2], np.float32), [wanted], follow=True)
     assert fit > 0.8
     assert iou(laid[None], now)[0, 0] > 0.9
+
+
+def shown(word_box: np.ndarray, *, is_other: bool = False) -> ArrayPicture:
+    """A plain ground with a wide board that is like nothing enrolled."""
+    image = np.full((360, 640, 3), (70, 110, 80), np.uint8)
+    x1, y1, x2, y2 = (int(v) for v in word_box[0])
+    board = np.full((40, 160, 3), (230, 230, 230), np.uint8)
+    for i in range(8):
+        x, high = 8 + 19 * i, (7 * i * i) % 23
+        cv2.rectangle(board, (x, 6), (x + 9, 10 + (high if is_other else 22 - high)), (30, 30, 30), -1)
+    image[y1:y2, x1:x2] = cv2.resize(board, (x2 - x1, y2 - y1))
+    return ArrayPicture(image)
+
+
+def test_a_nameless_place_is_followed_by_its_look_where_something_may_be_expected(folder, monkeypatch):
+    monkeypatch.setattr("detectors.logos.CHECKED_FROM", 0.0)
+    detector = open_detector("logos", folder=folder, gallery=gallery_of(folder, arena()))
+    detector.threshold = 1.0  # what a random embedder takes for a brand says nothing
+    box = np.array([[200, 120, 360, 160]], np.float32)
+    nothing = np.zeros((0, 4), np.float32)
+    assert not (detector.verify([shown(box)], [box])[0].class_id == detector.nameless).any()
+    (found,) = detector.verify([shown(box)], [box], [Detections.empty()])
+    place = found[found.class_id == detector.nameless]
+    assert iou(place.xyxy, box)[0, 0] > 0.8
+    moved = box + np.array([16, 8, 16, 8], np.float32)
+    pictures = [shown(moved), shown(box, is_other=True), shown(box + 150)]
+    followed, other, gone = detector.verify(pictures, [nothing] * 3, [place] * 3)
+    assert iou(followed.xyxy, moved)[0, 0] > 0.7
+    assert followed.class_id.tolist() == [detector.nameless]
+    assert np.array_equal(followed.embedding, place.embedding), "it looks as it did when it was found"
+    assert not len(other)
+    assert not len(gone)
+
+
+def test_what_is_too_low_or_too_narrow_for_words_is_no_nameless_place(folder, monkeypatch):
+    monkeypatch.setattr("detectors.logos.CHECKED_FROM", 0.0)
+    detector = open_detector("logos", folder=folder, gallery=gallery_of(folder, arena()))
+    detector.threshold = 1.0
+    for sides, count in (((160, 40), 1), ((160, 10), 0), ((40, 40), 0), ((40, 160), 0)):
+        box = np.array([[200, 120, 200 + sides[0], 120 + sides[1]]], np.float32)
+        (found,) = detector.verify([shown(box)], [box], [Detections.empty()])
+        assert (found.class_id == detector.nameless).sum() == count, sides

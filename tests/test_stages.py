@@ -1,6 +1,6 @@
 """Detecting and following: what is scanned, what is verified, and that batches change nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from detectors.detector import with_expected
 from detectors.picture import Picture
 from pipeline.metrics import Metrics
 from pipeline.stages import Break, Found, StreamEnd, Tracked, detect, events, follow, rounds
-from pipeline.tracker import Tracker
+from pipeline.tracker import Track, Tracker
 from streams.frame import Frame
 from tests.worlds import Boxes, Expected, Sign, SquareDetector, frame, picture, times
 
@@ -129,6 +129,28 @@ def test_what_is_verified(signs: list[Sign], asked: list[int], remark: str) -> N
     found = detect(batches(row, 8), detector, {"road": tracker}, scan_seconds=0.08, metrics=counted)
     list(follow(found, {"road": tracker}, metrics=counted))
     assert detector.asked == asked, remark
+
+
+class Namer:
+    """Leaves all tracks, or none: a judge that names what the detector has no name for."""
+
+    def __init__(self, names: bool) -> None:
+        self.names = names
+
+    def ended(self, tracks: Iterable[Track]) -> list[Track]:
+        return list(tracks)
+
+    def judged(self, frame: Frame, tracks: Sequence[Track]) -> list[Track]:
+        return list(tracks) if self.names else []
+
+
+@pytest.mark.parametrize(("names", "asked"), [(True, [1, 1, 1, 1, 1]), (False, [1, 1, 1])])
+def test_what_a_judge_named_is_looked_at_in_every_frame(names: bool, asked: list[int]) -> None:
+    tracker, detector, counted = Tracker(is_judged=True), Asked(), metrics()
+    row = frames([Sign(43, z=38)], seconds=0.2)
+    found = detect(batches(row, 8), detector, {"road": tracker}, scan_seconds=0.08, metrics=counted)
+    list(follow(found, {"road": tracker}, metrics=counted, judges={"road": Namer(names)}))
+    assert detector.asked == asked, "and in a scan's frame it is expected where the scan proposes it: one look"
 
 
 def test_nothing_to_verify_is_not_verified() -> None:

@@ -288,3 +288,35 @@ def test_a_flicker_of_the_class_is_no_change_and_a_sign_never_changes() -> None:
     assert (one.class_id, one.follows, one.doubted_since) == (1, None, None)
     (one,), _ = board(3.0, {0.0: 1, 2.4: 13}, change_seconds=0.0)
     assert (one.class_id, one.start_seconds) == (1, 0)
+
+
+OTHER_PLACE = (300, 50, 400, 90)
+
+
+def judged_tracker() -> Tracker:
+    return Tracker(TrackerSettings(confirm_growth=1.0), known_classes=3, is_judged=True)
+
+
+def test_what_only_a_judge_may_name_is_neither_taken_for_a_known_thing_nor_in_its_way() -> None:
+    """A place without a name, then a known thing there, then the place again: two tracks."""
+    tracker = judged_tracker()
+    for index, class_id in enumerate([3, 1, 3]):
+        tracks = tracker.update(found([OTHER_PLACE], [class_id], [0.9]), pts_seconds=index / FPS, size_wh=SIZE_WH)
+    assert [(t.id, t.class_id, t.is_bridged) for t in tracks] == [(1, 3, False), (2, 1, True)]
+    both = found([OTHER_PLACE, OTHER_PLACE], [3, 1], [1.0, 0.9])
+    tracks = judged_tracker().update(both, pts_seconds=0.0, size_wh=SIZE_WH)
+    assert sorted(t.class_id for t in tracks) == [1, 3], "the surer place hides nothing"
+
+
+def test_what_a_judge_named_is_expected_in_every_frame_and_what_not_in_none() -> None:
+    tracker = judged_tracker()
+    tracker.update(found([(100, 50, 130, 80), OTHER_PLACE], [1, 3], [0.9, 0.9]), pts_seconds=0.0, size_wh=SIZE_WH)
+    later = 1 / FPS
+    assert len(tracker.expected(later, known_only=True)) == len(tracker.unnamed(later)) == 1
+    assert not len(tracker.named(later))
+    tracker.name([1, 2])
+    assert tracker.expected(later, known_only=True).class_id.tolist() == [1, 3]
+    assert tracker.named(later).class_id.tolist() == [3]
+    assert len(tracker.unnamed(later)) == 1, "the known one is looked at anew"
+    tracker.name([])
+    assert not len(tracker.named(later))

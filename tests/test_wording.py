@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from detectors.gallery import Exemplar, Gallery
 from detectors.reading import Line, Reader
 from detectors.rendering import Likeness
-from detectors.wording import FOR, MOST, UNSEEN, Wording, judged, letters_of
+from detectors.wording import FOR, MOST, UNSEEN, Wording, judged, letters_of, worded
 
 BRANDS = ("Gantry", "Dynto", "Julma", "Fjorda", "Bolt", "Spoken")
 GANTRY, DYNTO, JULMA, FJORDA, BOLT, SPOKEN = range(6)
@@ -104,3 +104,23 @@ def test_letters_are_read_in_artwork_and_none_in_an_emblem() -> None:
     ring = np.zeros((120, 120, 4), np.uint8)
     cv2.circle(ring, (60, 60), 50, (20, 90, 200, 255), 14)
     assert letters_of(Likeness("artwork", "ring.png", ring), reader) == ""
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected", "remark"),
+    [
+        ([("GANTRY", 1.0)], GANTRY, "read without doubt"),
+        ([("GANTRY", 0.59)], None, "the reader guesses"),
+        ([("GANTBY", 1.0)], None, "one letter of six is wrong"),
+        ([("GANTRY", 1.0), ("", 0.0)], GANTRY, "nothing read says nothing"),
+        ([("GANTRY", 0.9), ("FJORDA", 1.0), ("FJORDA", 1.0)], FJORDA, "what was read more often"),
+        ([("HP", 1.0)], None, "two letters are read in any pattern"),
+        ([], None, "nothing read"),
+    ],
+)
+def test_what_words_alone_name(lines: Sequence[Line], expected: int | None, remark: str) -> None:
+    gallery = Gallery(texts={"Hp": ["HP"]}, brands=BRANDS)
+    words = wording()
+    assert worded([("HP", 1.0)], Wording(gallery)) is None
+    found = worded(lines, words)
+    assert (None if found is None else found[0]) == expected, remark

@@ -9,20 +9,26 @@ another brand's name it. Passive, of one stream.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, exp, inf, sqrt
+
+import numpy as np
 
 from detectors.closeness import AROUND, Closeness, Likenesses, closeness
 from detectors.picture import Image
 from detectors.reading import LEAST_HEIGHT, Line, Reader
-from detectors.wording import Wording, judged
+from detectors.wording import Wording, judged, worded
 from pipeline.motion import Box
-from pipeline.tracker import Track
+from pipeline.tracker import Track, covered
 from streams.frame import Frame
 
 READ_AROUND = 0.15, 0.2
 """What is read around a box, in its width and height: boxes are often a little too small or aside."""
+CUTS_WIDE, CUTS_HIGH = (READ_AROUND, (0.05, 0.05)), ((0.05, -0.2), READ_AROUND)
+"""The same of nameless places, in turn: of high ones the middle comes first, as of two lines one is mostly there."""
+HIGH = 2.2
+"""Width over height below which two lines may stand in a box."""
 HELD_SECONDS = 0.6
 """So long a track waits to be looked at before it is believed for its picture alone; less than the account waits."""
 AGAIN_SECONDS = 0.24
@@ -39,6 +45,15 @@ CLEAR = 2.5
 """Log-odds of closer looks or of words, for or against, that are clear."""
 SEEN = 1.0
 """Log-odds of closer looks at artwork from which nothing needs to be read: no look-alike comes so near."""
+NEAR = 0.6
+"""How like a word mark what was read in a nameless place must be for it to be read again soon."""
+NAMELESS_SHARE, NAMELESS_BURST_SECONDS = 1 / 3, 6.0
+"""Readings of nameless places beside those of tracks, as a share of these, and those of how long at once: a new shot
+shows many. From one allowance for all, tracks whose words stay unclear took nearly all."""
+NAMELESS_ANEW_SECONDS = 4.0
+"""So long after a nameless place was read it is read again."""
+SAME_PLACE = 0.5
+"""The share of the smaller of two boxes that lies on the other, from which both are one thing."""
 BURST_SECONDS = 2.0
 """So much of an allowance may be spent at once, as after a cut."""
 
@@ -65,6 +80,7 @@ class Judge:
         self._reader = None if wording.is_empty else reader
         self._looks = _Allowance(looks_per_second)
         self._readings = _Allowance(readings_per_second if self._reader else 0.0)
+        self._nameless = _Allowance(NAMELESS_SHARE * self._readings.rate, NAMELESS_BURST_SECONDS)
         self._cases: dict[int, _Case] = {}
 
     def ended(self, tracks: Iterable[Track]) -> list[Track]:
@@ -76,8 +92,10 @@ class Judge:
         now = frame.pts_seconds
         self._looks.pass_to(now)
         self._readings.pass_to(now)
+        self._nameless.pass_to(now)
         self._cases = {track.id: self._cases[track.id] for track in tracks if track.id in self._cases}
-        believed = [track for track in tracks if track.state == "confirmed"]
+        nameless = [track for track in tracks if not self._wording.is_brand(track.class_id)]
+        believed = [t for t in tracks if t.state == "confirmed" and self._wording.is_brand(t.class_id)]
         for track in believed:
             self._cases.setdefault(track.id, _Case(now))
         found = [track for track in believed if not track.is_bridged]
@@ -90,7 +108,10 @@ class Judge:
             # A closer look at photographs speaks for a brand alone: whether that is wanted, words tell.
             if not self._likenesses.is_drawn(track.class_id):
                 self._look(frame, track)
-        return [verdict for track in tracks if (verdict := self._verdict(track, now)) is not None]
+        for track in sorted(nameless, key=lambda t: (self._case_of(t).words.count, t.id)):
+            self._read_nameless(frame, track)
+        verdicts = [verdict for track in tracks if (verdict := self._verdict(track, now)) is not None]
+        return _without_doubles(verdicts, {track.id for track in nameless})
 
     def _by_urgency(self, tracks: Sequence[Track], times: Callable[[_Case], _Times]) -> list[Track]:
         """Those that were looked at least often first, and of these the largest."""
@@ -129,6 +150,32 @@ class Judge:
             case.words.done(track, frame.pts_seconds)
             case.lines = [*case.lines, *self._reader.read([patch])][-LINES_REMEMBERED:]
 
+    def _read_nameless(self, frame: Frame, track: Track) -> None:
+        """Read a place that is like no brand. What words named is known by its look from then on."""
+        case, now = self._case_of(track), frame.pts_seconds
+        if track.is_bridged and case.by_words is not None:
+            self._cases.pop(track.id)
+        if track.is_bridged or self._reader is None:
+            return
+        x1, y1, x2, y2 = track.xyxy
+        cuts = CUTS_WIDE if x2 - x1 >= HIGH * (y2 - y1) else CUTS_HIGH
+        if case.by_words is not None:
+            is_clear = case.by_words[1] >= CLEAR
+        else:
+            is_clear = not case.is_near and (cuts is CUTS_WIDE or case.words.count > 1)
+        if not case.words.is_due(track, now, is_clear):
+            return
+        patch, _ = _around(frame, track.xyxy, *cuts[case.words.count % len(cuts)])
+        if patch is None or not self._nameless.take():
+            return
+        case.words.done(track, now)
+        case.lines = [*case.lines, *self._reader.read([patch])][-LINES_REMEMBERED:]
+        case.by_words, case.is_near = worded(case.lines, self._wording), bool(self._wording.named(case.lines, NEAR))
+        self._cases[track.id] = case
+
+    def _case_of(self, track: Track) -> _Case:
+        return self._cases.get(track.id) or _Case(0.0, words=_Times(NAMELESS_ANEW_SECONDS))
+
     def _may_look_decide(self, track: Track, case: _Case) -> bool:
         """Say whether a closer look may change what the track is: at photographs it speaks against nothing."""
         if self._likenesses.is_drawn(track.class_id):
@@ -142,6 +189,8 @@ class Judge:
 
     def _verdict(self, track: Track, now: float) -> Track | None:
         case = self._cases.get(track.id)
+        if not self._wording.is_brand(track.class_id):
+            return None if case is None or case.by_words is None else _by_words(track, *case.by_words)
         if case is None:
             return track
         is_doubtful = now - case.since < HELD_SECONDS or case.closeness_to(track.class_id) < 0
@@ -188,11 +237,17 @@ class _Times:
 
 @dataclass(slots=True)
 class _Case:
-    """What is known of a track. since: when it was first believed; fits: of closer looks, with what was looked for."""
+    """What is known of a track.
+
+    since: when it was first believed; fits: of closer looks, with what was looked for
+    by_words, is_near: of a nameless place, the brand that its words name, and whether they are near those of any
+    """
 
     since: float
     lines: list[Line] = field(default_factory=list)
     fits: list[tuple[int, Closeness]] = field(default_factory=list)
+    by_words: tuple[int, float] | None = None
+    is_near: bool = False
     close: _Times = field(default_factory=lambda: _Times(LOOK_ANEW_SECONDS))
     words: _Times = field(default_factory=lambda: _Times(READ_ANEW_SECONDS))
 
@@ -208,11 +263,11 @@ class _Case:
 
 
 class _Allowance:
-    """So many a second of video, and those of BURST_SECONDS at once."""
+    """So many a second of video, and those of some seconds at once."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, burst_seconds: float = BURST_SECONDS) -> None:
         self.rate = rate
-        self._most = max(1.0, rate * BURST_SECONDS) if rate > 0 else 0.0
+        self._most = max(1.0, rate * burst_seconds) if rate > 0 else 0.0
         self._left = self._most
         self._now: float | None = None
 
@@ -238,6 +293,22 @@ def _around(frame: Frame, box: Box, wide: float, high: float) -> tuple[Image | N
     if right - left < LEAST_HEIGHT or bottom - top < LEAST_HEIGHT:
         return None, (left, top)
     return frame.patch(left, top, right, bottom), (left, top)
+
+
+def _by_words(track: Track, brand: int, odds: float) -> Track:
+    score = 1 / (1 + exp(-odds))
+    return replace(track, class_id=brand, score=score, detection_score=None if track.is_bridged else score)
+
+
+def _without_doubles(tracks: Sequence[Track], nameless: Container[int]) -> list[Track]:
+    """Leave out what only words name where it stands on another track of that brand."""
+    kept = [track for track in tracks if track.id not in nameless]
+    for track in tracks:
+        if track.id in nameless:
+            others = np.array([t.xyxy for t in kept if t.class_id == track.class_id], np.float32).reshape(-1, 4)
+            if covered(np.array(track.xyxy, np.float32), others).max(initial=0) <= SAME_PLACE:
+                kept.append(track)
+    return sorted(kept, key=lambda track: track.id)
 
 
 def _may_hold_words(box: Box) -> bool:

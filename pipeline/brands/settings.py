@@ -15,7 +15,8 @@ class BrandsSettings:
     looks_per_second: so many tracks are looked at closely in a second of video, at the most; 0 looks at none. Goes up:
         more look-alikes are told in time, each look takes 7 ms of a core
     readings_per_second: so often words are read in a second of video, at the most, where the extra `text` is installed
-        and brands have word marks; 0 reads nothing. Goes up: more places are read in time, each takes 20 ms of a core
+        and brands have word marks, and a third as often beside that in places that are like no brand; 0 reads nothing.
+        Goes up: more places are read in time, each takes 20 ms of a core
     """
 
     gallery: str | None = None
