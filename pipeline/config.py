@@ -82,6 +82,8 @@ class DetectorSettings:
         slower by the square
     scan_seconds: so long after a scan the stream is scanned again, to the nearest frame; known signs are looked at in
         every frame. 0 scans them all. Goes up: faster, and signs are found later
+    still_scan_seconds: up to so long after a scan where the picture stands still; no more than scan_seconds: as if it
+        moved. Goes up: faster; what comes into a small part of such a picture is found later
     anew_seconds: so long after everything that a scan proposes was looked at, everything is again; until then what is
         tracked is followed, and what was nothing and looks the same is passed over. 0: with every scan. Goes up:
         faster, and what is taken for something else, or for nothing, stays so for longer
@@ -94,11 +96,12 @@ class DetectorSettings:
     precision: str = "auto"
     longest_side: int = 960
     scan_seconds: float = 0.125
+    still_scan_seconds: float = 0.0
     anew_seconds: float = 0.0
     threshold: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("scan_seconds", "anew_seconds"):
+        for name in ("scan_seconds", "still_scan_seconds", "anew_seconds"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
         if self.longest_side < 64:

@@ -83,6 +83,7 @@ def watch(
                 detector,
                 roster.trackers,
                 scan_seconds=config.detector.scan_seconds,
+                still_scan_seconds=config.detector.still_scan_seconds,
                 anew_seconds=config.detector.anew_seconds,
                 metrics=metrics,
                 cutters=roster.cutters,

@@ -45,7 +45,7 @@ class Shots:
 
     def is_cut(self, frame: Frame) -> bool:
         """Say whether another shot begins with this frame. The first one does not count, nor one of another shape."""
-        picture = _small(frame)
+        picture = small(frame, _WIDTH, least_height=_PIECE_WH[1])
         before, old = self._before, self._histograms
         self._before, self._histograms = picture, self._histograms_of(picture)
         if before is None or old is None or before.shape != picture.shape:
@@ -73,10 +73,11 @@ class Shots:
         return np.asarray(histograms / np.maximum(histograms.sum(axis=1, keepdims=True), 1), np.float32)
 
 
-def _small(frame: Frame) -> Plane:
-    width, height = frame.size_wh
-    sampled = np.ascontiguousarray(frame.luma(max(1, width // (_WIDTH * _SAMPLES))))
-    size = _WIDTH, max(_PIECE_WH[1], round(_WIDTH * height / width))
+def small(frame: Frame, width: int, *, least_height: int = 1) -> Plane:
+    """Return a frame's brightness in a picture of that width, in the stream's own range: uint8 (height, width)."""
+    wide, high = frame.size_wh
+    sampled = np.ascontiguousarray(frame.luma(max(1, wide // (width * _SAMPLES))))
+    size = width, max(least_height, round(width * high / wide))
     return np.asarray(cv2.resize(sampled, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 

@@ -16,6 +16,7 @@ from typing import Literal, Protocol, TypeVar
 
 from detectors.detections import Detections
 from detectors.detector import Detector
+from pipeline.cadence import Cadence, Turn
 from pipeline.events import EVENTS, GapEvent, timed
 from pipeline.metrics import Metrics
 from pipeline.overload import Overload
@@ -30,7 +31,8 @@ from streams.gap import Gap, WallClock
 class Found:
     """A frame and what was found in it.
 
-    was_scanned: all of it was looked at; else only where known things were expected
+    was_scanned: all of it was looked at, or, of a picture that stands still, all that its last scan proposed; else only
+        where known things were expected
     is_cut: another shot begins with it
     """
 
@@ -134,12 +136,13 @@ def detect(
     trackers: Mapping[str, Tracker],
     *,
     scan_seconds: float,
-    metrics: Metrics,
+    still_scan_seconds: float = 0.0,
     anew_seconds: float = 0.0,
+    metrics: Metrics,
     cutters: Mapping[str, Cutter] = MappingProxyType({}),
     overload: Overload | None = None,
 ) -> Iterator[Found | Between]:
-    """Scan each stream every `scan_seconds`, a batch at once; verify each frame, a frame of each stream a round.
+    """Scan each stream when it is due (see `Cadence`), a batch at once; verify each frame, a frame of each a round.
 
     anew_seconds: so long what a scan found holds (see `Places`)
     cutters: tell of those streams that have one where another shot begins. No track goes on there, and it is scanned.
@@ -150,23 +153,30 @@ def detect(
     overload: has a say in how often and how well live streams are scanned
     """
     overload = overload or Overload()
-    next_scan: dict[str, float] = {}
+    cadence = Cadence(scan_seconds=scan_seconds, still_scan_seconds=still_scan_seconds, overload=overload)
+    latest: dict[str, Boxes] = {}  # what each stream's last scan proposed
     known: dict[str, Places] = {}
     for given in batches:
         frames = [item for item in given if isinstance(item, Frame)]
         metrics.batch_frames.observe(len(frames))
         with metrics.stages("cut"):
             cuts = {id(f) for f in frames if f.stream in cutters and cutters[f.stream].is_cut(f)}
-        due = []
+        with metrics.stages("scan"):
+            turns: dict[int, Turn] = {}
+            for item in given:
+                if isinstance(item, Frame):
+                    turns[id(item)] = cadence.turn(item, now=id(item) in cuts)
+                else:
+                    cadence.forget(item.stream)  # what follows a gap is another scene
+            proposals = _scanned(detector, [f for f in frames if turns[id(f)] == "scan"], overload)
         for item in given:
             if not isinstance(item, Frame):
-                next_scan.pop(item.stream, None)  # what follows a gap is another scene
-            elif _is_due(item, next_scan, overload.scan_seconds(item.stream, scan_seconds), now=id(item) in cuts):
-                due.append(item)
-        with metrics.stages("scan"):
-            proposals = _scanned(detector, due, overload)
-        for frame in due:
-            metrics.frames.scanned(frame.stream)
+                latest.pop(item.stream, None)
+            elif turns[id(item)] == "scan":
+                metrics.frames.scanned(item.stream)
+                latest[item.stream] = proposals[id(item)]
+            elif turns[id(item)] == "again":
+                proposals[id(item)] = latest[item.stream]
         for mixed in rounds(given):
             row = [item for item in mixed if isinstance(item, Frame)]
             for item in mixed:
@@ -317,11 +327,3 @@ def _scanned(detector: Detector, frames: Sequence[Frame], overload: Overload) ->
     for shrink, group in groups.items():
         found.update(zip(map(id, group), detector.scan(group, shrink=shrink), strict=True))
     return found
-
-
-def _is_due(frame: Frame, next_scan: dict[str, float], scan_seconds: float, *, now: bool) -> bool:
-    """Say whether it is the frame's turn to be scanned: it is the one nearest to when that is due, or `now`."""
-    if not now and frame.pts_seconds + frame.duration_seconds / 2 < next_scan.get(frame.stream, 0.0):
-        return False
-    next_scan[frame.stream] = frame.pts_seconds + scan_seconds
-    return True

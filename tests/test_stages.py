@@ -243,3 +243,17 @@ def test_no_track_goes_on_in_another_shot_and_its_first_frame_is_scanned(size: i
     assert ids[19] == {1}
     assert ids[20] == {2}, "the same sign in another shot is another track"
     assert counted.registry.get_sample_value("wayside_stream_cuts_total", {"stream": "road"}) == 1
+
+
+@pytest.mark.parametrize("size", [1, 8])
+def test_what_stands_still_is_looked_at_as_often_as_ever_with_fewer_scans(size: int) -> None:
+    """A sign that means nothing is looked at in scanned frames alone, and where the last scan's proposals are again."""
+    image, tracker, detector, counted = picture([Sign(43, z=38)], 0.0), Tracker(), Asked(), metrics()
+    row = [frame(image, index=i) for i in range(25)]
+    found = detect(
+        batches(row, size), detector, {"road": tracker}, scan_seconds=0.08, still_scan_seconds=9.0, metrics=counted
+    )
+    tracked = [item for item in follow(found, {"road": tracker}, metrics=counted) if isinstance(item, Tracked)]
+    assert sum(detector.scans) == counted.frames.snapshot()["road"].scanned == 4, "frames 0, 2, 6 and 14"
+    assert [item.frame.index for item in tracked if item.was_scanned] == list(range(0, 25, 2))
+    assert detector.asked == [1] * 13
