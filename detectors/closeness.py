@@ -79,6 +79,10 @@ class Closeness:
         return -5.0 * is_whole * is_other - NOWHERE * (1 - is_whole) * min(1.0, (FITTING - self.parts) / 0.15)
 
 
+UNSEEN = Closeness(0.0, FITTING)
+"""Too little lies in the picture: nothing speaks for or against it."""
+
+
 class Likenesses:
     """What the brands of a gallery look like, drawn when it is first wanted."""
 
@@ -111,8 +115,9 @@ def closeness(seen: Image, box: tuple[float, float, float, float], looks: Sequen
     grey = cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY).astype(np.float32)
     rough = [(*_laid_roughly(grey, box, look), number) for number, look in enumerate(looks)]
     rough.sort(key=lambda found: (-found[0], found[2]))
-    fits = [_laid_finely(grey, warp, looks[number]) for _, warp, number in rough[:TRIED]]
-    return max(fits, key=lambda fit: (fit.parts, fit.whole))
+    fits = (_laid_finely(grey, warp, looks[number]) for _, warp, number in rough[:TRIED])
+    seen_fits = [fit for fit in fits if fit is not None]
+    return max(seen_fits, key=lambda fit: (fit.parts, fit.whole), default=UNSEEN)
 
 
 def _looks(likeness: Likeness) -> list[Floats]:
@@ -163,7 +168,8 @@ def _laid_roughly(grey: Floats, box: tuple[float, float, float, float], look: Fl
     return best, np.asarray(found, np.float32)
 
 
-def _laid_finely(grey: Floats, warp: Floats, look: Floats) -> Closeness:
+def _laid_finely(grey: Floats, warp: Floats, look: Floats) -> Closeness | None:
+    """How well a look fits where it is laid finely; None where too little of it lies in the picture."""
     wanted = _sized(look, 1.0)
     finer = 1 / max(1e-3, float(np.sqrt(abs(np.linalg.det(warp[:, :2].astype(np.float64))))))
     if finer > 1:  # the picture has fewer pixels, and is as blurred as that
@@ -177,7 +183,7 @@ def _laid_finely(grey: Floats, warp: Floats, look: Floats) -> Closeness:
     seen = _warped(grey, laid, (w, h))
     is_seen = _warped(np.ones_like(grey), laid, (w, h), border=cv2.BORDER_CONSTANT) > 0.99  # not beyond the picture
     if is_seen.mean() < LEAST_SEEN:
-        return Closeness(0.0, FITTING)
+        return None
     blurred = [_blurred(wanted, blur) for blur in BLURS]
     wholes = [_correlation(one[is_seen], seen[is_seen]) for one in blurred]
     best = int(np.argmax(wholes))
