@@ -26,6 +26,9 @@ Line = tuple[str, float]
 
 LEAST_HEIGHT = 10
 """Pixels below which letters are not read."""
+LETTERS_HIGH, LEAST_WIDE = 48, 192
+"""Pixels that a line is read at, and to which a shorter one is padded: to 320, its maker's choice, takes half as long
+again and reads no more (NOTES.md, "shorter lines")."""
 LONG = 6
 """Letters from which a word mark is known again inside a longer word, as where a space was not read."""
 
@@ -51,6 +54,7 @@ class Reader:
             "Global.log_level": "error",
             "Global.use_cls": False,
             **{f"{part}.engine_type": engine for part in ("Det", "Cls", "Rec")},
+            "Rec.rec_img_shape": [3, LETTERS_HIGH, LEAST_WIDE],
             "EngineConfig.openvino.inference_num_threads": 1,
         }
         self._reader = rapidocr.RapidOCR(params=params)
