@@ -128,8 +128,6 @@ class LogoDetector:
         Where something may be expected, nameless places are told too. They carry on what they look like, and such a
         one that is expected is there as long as it looks so.
         """
-        if not len(self.gallery.owner):
-            return [Detections.empty()] * len(pictures)
         if expected is None:
             return [named for named, _ in self._named(pictures, proposals)]
         kept, lost = zip(*map(self._followed, pictures, expected), strict=True)
@@ -177,6 +175,9 @@ class LogoDetector:
         """Name proposals, of whatever they may be: what may be a brand in each picture, and the nameless places."""
         if not any(map(len, proposals)):
             return [(Detections.empty(), Detections.empty())] * len(pictures)
+        if not len(self.gallery.owner):  # of brands that only words may name
+            wordy = (boxes[_may_hold_words(boxes)] for boxes in proposals)
+            return [(Detections.empty(), self._nameless(*each)) for each in zip(pictures, wordy, strict=True)]
         owner = np.repeat(np.arange(len(pictures)), [len(p) for p in proposals])
         boxes = np.concatenate([np.zeros((0, 4), np.float32), *proposals]).astype(np.float32)
         owner, boxes, embeddings = self._likely(pictures, owner, boxes)

@@ -189,6 +189,16 @@ def test_a_nameless_place_is_followed_by_its_look_where_something_may_be_expecte
     assert not len(gone)
 
 
+def test_a_gallery_of_words_alone_has_nameless_places(folder):
+    detector = open_detector("logos", folder=folder, gallery=Gallery(texts={"Bolt": ["BOLT"]}))
+    box = np.array([[200, 120, 360, 160]], np.float32)
+    assert not len(detector.verify([shown(box)], [box])[0])
+    (found,) = detector.verify([shown(box)], [box], [Detections.empty()])
+    assert found.class_id.tolist() == [detector.nameless]
+    (followed,) = detector.verify([shown(box)], [np.zeros((0, 4), np.float32)], [found])
+    assert iou(followed.xyxy, box)[0, 0] > 0.7
+
+
 def test_what_is_too_low_or_too_narrow_for_words_is_no_nameless_place(folder, monkeypatch):
     monkeypatch.setattr("detectors.logos.CHECKED_FROM", 0.0)
     detector = open_detector("logos", folder=folder, gallery=gallery_of(folder, arena()))
