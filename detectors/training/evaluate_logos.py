@@ -24,9 +24,11 @@ from detectors.embedder import Embedder
 from detectors.errors import DataError
 from detectors.gallery import Gallery, embed
 from detectors.picture import Image
+from detectors.reading import Reader
 from detectors.rendering import Likeness, read_likeness, views
 from detectors.training.data import Photo, open_zip, read_image
 from detectors.training.icons import Artwork, Camera, Looks, held_icons
+from detectors.wording import letters_of
 
 NONE = "none"
 """The answer, and the truth, where a photograph shows no brand."""
@@ -91,8 +93,12 @@ def read_queries(path: Path, brands: Collection[str]) -> list[Query]:
         ]
 
 
-def enrolled(likenesses: Iterable[tuple[str, Likeness]], embedder: Embedder) -> Gallery:
-    made = [embed(brand, likeness, embedder) for brand, likeness in likenesses]
+def enrolled(likenesses: Iterable[tuple[str, Likeness]], embedder: Embedder, reader: Reader | None = None) -> Gallery:
+    """A gallery of likenesses, with the words that the reader finds in them."""
+    made = [
+        embed(brand, likeness, embedder, "" if reader is None else letters_of(likeness, reader))
+        for brand, likeness in likenesses
+    ]
     return Gallery().with_exemplars(made, embedder_sha256=embedder.sha256)
 
 

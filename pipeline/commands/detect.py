@@ -19,6 +19,7 @@ from detectors.detections import Detections
 from detectors.detector import Detector, open_detector
 from detectors.gallery import Gallery
 from detectors.picture import Image
+from detectors.still import still_detector
 from pipeline.brands.settings import BrandsSettings
 from pipeline.config import Config
 from pipeline.errors import ConfigError, SinkError
@@ -47,14 +48,16 @@ def run(args: argparse.Namespace) -> int:
     for path in args.paths:
         if not path.exists():
             raise ConfigError(f"{path}: no such file or folder")
+    gallery = gallery_of(args.task, args.gallery)
     detector = open_detector(
         args.task,
         folder=args.models,
         device=args.device,
         precision=args.precision,
-        gallery=gallery_of(args.task, args.gallery),
+        gallery=gallery,
         **SCANS.get(args.task, {}),
     )
+    detect = detector if gallery is None else still_detector(detector, gallery)
     quiet = args.quiet or not sys.stderr.isatty()
     try:
         out = args.out.open("w", encoding="utf-8") if args.out else sys.stdout
@@ -63,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     count = 0
     with tqdm(desc="detect", unit="image", disable=quiet) as bar:
         for batch in batched(images(args.paths), args.batch):
-            for (name, image), found in zip(batch, detector([image for _, image in batch]), strict=True):
+            for (name, image), found in zip(batch, detect([image for _, image in batch]), strict=True):
                 out.write(json.dumps(line(name, image, found, detector)) + "\n")
             count += len(batch)
             bar.update(len(batch))

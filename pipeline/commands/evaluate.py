@@ -79,16 +79,20 @@ def signs(args: argparse.Namespace, quiet: bool) -> dict[str, Any]:
 def logos(args: argparse.Namespace, quiet: bool) -> dict[str, Any]:
     from detectors.detector import open_detector
     from detectors.embedder import load_embedder
+    from detectors.reading import Reader, can_read
+    from detectors.still import still_detector
     from detectors.training import evaluate_logos
 
     brands = frozenset(brand.strip() for brand in args.brands.split(",") if brand.strip())
     embedder = load_embedder(args.models, args.device, args.precision)
-    gallery = evaluate_logos.enrolled(evaluate_logos.exemplars(args.zip, args.exemplars, brands), embedder)
+    likenesses = evaluate_logos.exemplars(args.zip, args.exemplars, brands)
+    gallery = evaluate_logos.enrolled(likenesses, embedder, Reader() if can_read() else None)
     queries = evaluate_logos.read_queries(args.zip, brands)
     if not queries:
         raise ConfigError(f"{args.zip}: query.csv asks for nothing")
     detector = open_detector("logos", folder=args.models, device=args.device, precision=args.precision, gallery=gallery)
-    told = evaluate_logos.ask(queries, detector, detector.labels, detector.threshold, quiet=quiet)
+    still = still_detector(detector, gallery)
+    told = evaluate_logos.ask(queries, still, still.labels, still.threshold, quiet=quiet)
     return {**told, "exemplars": args.exemplars, "model": embedder.sha256}
 
 
