@@ -28,26 +28,20 @@ class Engine(Protocol):
 
 
 def open_engine(
-    architecture: Architecture,
-    weights: Weights,
-    *,
-    device: str = "auto",
-    precision: str = "auto",
-    ranges: NDArray[np.float32] | None = None,
+    architecture: Architecture, weights: Weights, *, device: str = "auto", precision: str = "auto"
 ) -> Engine:
     """Return the fastest engine for a device.
 
     device: auto (CUDA where there is one and torch is installed, else the CPU), cpu, cuda, or torch (the reference on
     the CPU)
     precision: auto (what the device is fastest at), f32, bf16
-    ranges: up to where the inputs of each layer lie, float32 (layers,); with them a CPU's auto is int8
     """
     if precision not in PRECISIONS:
         raise ModelError(f"unknown precision {precision!r}: one of {', '.join(PRECISIONS)}")
     if device == "auto":
         device = "cuda" if cuda_is_there() else "cpu"
     if device == "cpu":
-        return OpenVinoEngine(architecture, weights, precision, ranges if precision == "auto" else None)
+        return OpenVinoEngine(architecture, weights, precision)
     if device in ("cuda", "torch"):
         return TorchEngine(architecture, weights, "cuda" if device == "cuda" else "cpu", precision)
     raise ModelError(f"unknown device {device!r}: one of auto, cpu, cuda, torch")
@@ -65,19 +59,13 @@ def cuda_is_there() -> bool:
 class OpenVinoEngine:
     """The network on the CPU. Shapes may change between calls; each new one is compiled once and kept."""
 
-    def __init__(
-        self,
-        architecture: Architecture,
-        weights: Weights,
-        precision: str,
-        ranges: NDArray[np.float32] | None = None,
-    ) -> None:
+    def __init__(self, architecture: Architecture, weights: Weights, precision: str) -> None:
         import openvino
 
         hints: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
         if precision != "auto":
             hints["INFERENCE_PRECISION_HINT"] = precision
-        self._compiled = openvino.Core().compile_model(graph(architecture, weights, ranges), "CPU", hints)
+        self._compiled = openvino.Core().compile_model(graph(architecture, weights), "CPU", hints)
         self._request = self._compiled.create_infer_request()
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -85,16 +73,10 @@ class OpenVinoEngine:
         return np.array(self._request.get_output_tensor(0).data, np.float32)
 
 
-def graph(architecture: Architecture, weights: Weights, ranges: NDArray[np.float32] | None = None) -> Any:
-    """Build the OpenVINO model of a network: input uint8 (N, H, W, 3), output as `Engine` says.
-
-    ranges: as `open_engine` has it; with them all layers but the first are int8, whose inputs must not be negative
-    """
+def graph(architecture: Architecture, weights: Weights) -> Any:
+    """Build the OpenVINO model of a network: input uint8 (N, H, W, 3), output as `Engine` says."""
     import openvino
     from openvino import opset13 as ops
-
-    if ranges is not None and ranges.shape != (len(architecture.layers),):
-        raise ModelError(f"ranges of {ranges.shape} do not fit {len(architecture.layers)} layers")
 
     pixels = ops.parameter([-1, -1, -1, 3], np.uint8, name="images")
     x = ops.convert(ops.transpose(pixels, np.array([0, 3, 1, 2])), np.float32)
@@ -103,15 +85,11 @@ def graph(architecture: Architecture, weights: Weights, ranges: NDArray[np.float
     for i, layer in enumerate(architecture.layers):
         weight = weights[f"{i}.weight"]
         geometry = ([layer.stride] * 2, [layer.padding] * 2, [layer.padding] * 2, [1, 1])
-        if layer.groups > 1:
-            weight = weight.reshape(layer.groups, layer.channels_out // layer.groups, *weight.shape[1:])
-        kernel = ops.constant(weight)
-        if ranges is not None and i > 0:  # the first has three channels, for which int8 saves little and costs most
-            x = ops.fake_quantize(x, *(np.float32(0), ranges[i]) * 2, 256)
-            # Half of what int8 holds: with all of it, two products overflow 16 bits on a CPU without VNNI.
-            most = 2 * np.abs(weight).max(axis=tuple(range(weight.ndim - 3, weight.ndim)), keepdims=True)
-            kernel = ops.fake_quantize(kernel, *(-most, most) * 2, 255)
-        x = (ops.convolution if layer.groups == 1 else ops.group_convolution)(x, kernel, *geometry)
+        if layer.groups == 1:
+            x = ops.convolution(x, ops.constant(weight), *geometry)
+        else:
+            grouped = weight.reshape(layer.groups, layer.channels_out // layer.groups, *weight.shape[1:])
+            x = ops.group_convolution(x, ops.constant(grouped), *geometry)
         x = ops.add(x, ops.constant(weights[f"{i}.bias"].reshape(1, -1, 1, 1)))
         if layer.add is not None:
             x = ops.add(x, outputs[layer.add])

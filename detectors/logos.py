@@ -88,8 +88,7 @@ class LogoDetector:
             least = model.settings["threshold"]
         except KeyError as error:
             raise ModelError(f"{folder}: a network lacks its setting {error}") from error
-        ranges = model.tables.get("ranges")
-        self._engine = open_engine(model.architecture, model.weights, device=device, precision=precision, ranges=ranges)
+        self._engine = open_engine(model.architecture, model.weights, device=device, precision=precision)
         self._window = model.architecture.window
         self._scan = Scanner(
             self._engine,

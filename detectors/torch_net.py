@@ -31,12 +31,9 @@ class TorchNet(nn.Module):
             )
             self.norms.append(nn.BatchNorm2d(c.channels_out) if with_norm else nn.Identity())
 
-    def forward(self, images: Tensor, outputs: list[Tensor] | None = None) -> Tensor:
-        """images: float (N, 3, H, W) in [-1, 1] -> float (N, C), or (N, C, h, w) of a dense network.
-
-        outputs: an empty list that gets those of each layer
-        """
-        outputs = [] if outputs is None else outputs
+    def forward(self, images: Tensor) -> Tensor:
+        """images: float (N, 3, H, W) in [-1, 1] -> float (N, C), or (N, C, h, w) of a dense network."""
+        outputs: list[Tensor] = []
         x = images
         for i in range(len(self.architecture.layers)):
             x = self.finish(i, self.norms[i](self.convs[i](x)), outputs)

@@ -77,7 +77,7 @@ class DetectorSettings:
     """What is looked for, and by what.
 
     models: folder of weights; without it the shipped ones
-    device: auto, cpu, cuda or torch; precision: auto, f32 or bf16 (see `engines.open_engine`)
+    device: auto, cpu, cuda or torch; precision: auto, f32 or bf16
     longest_side: pixels to which a picture's longer side is brought for the scan. Goes up: smaller signs are found,
         slower by the square
     scan_seconds: so long after a scan the stream is scanned again, to the nearest frame; known signs are looked at in

@@ -15,7 +15,6 @@ from detectors.boxes import iou
 from detectors.detections import Detections
 from detectors.detector import open_detector
 from detectors.embedder import load_embedder
-from detectors.engines import open_engine
 from detectors.errors import ModelError
 from detectors.gallery import Exemplar, Gallery, embed
 from detectors.geometry import crop_areas, decode_boxes, encode_boxes, on_pixels
@@ -207,20 +206,3 @@ def test_what_is_too_low_or_too_narrow_for_words_is_no_nameless_place(folder, mo
         box = np.array([[200, 120, 200 + sides[0], 120 + sides[1]]], np.float32)
         (found,) = detector.verify([shown(box)], [box], [Detections.empty()])
         assert (found.class_id == detector.nameless).sum() == count, sides
-
-
-def test_the_shipped_scanner_in_int8_sees_what_it_sees_in_f32() -> None:
-    """Of drawn shapes on a noisy ground, for what it thinks of each window and where it puts its box."""
-    model, rng = weights.load(weights.SHIPPED / "logos-scanner.safetensors"), np.random.default_rng(2)
-    image = np.clip(rng.normal(110, 12, (240, 320, 3)), 0, 255).astype(np.uint8)
-    for _ in range(30):
-        x, y, w, h = (int(n) for n in rng.integers((0, 0, 8, 8), (320, 240, 60, 30)))
-        cv2.rectangle(image, (x, y), (x + w, y + h), rng.integers(0, 255, 3).tolist(), -1)
-    ranges = model.tables["ranges"]
-    exact, rough = (
-        open_engine(model.architecture, model.weights, device="cpu", precision=precision, ranges=ranges)(image[None])[0]
-        for precision in ("f32", "auto")
-    )
-    assert (rough != exact).any(), "int8 is what the CPU chooses"
-    assert np.corrcoef(rough[0].ravel(), exact[0].ravel())[0, 1] > 0.99
-    assert np.abs(rough[1:] - exact[1:]).mean() < 0.02, "boxes, in their sides"

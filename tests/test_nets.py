@@ -75,24 +75,6 @@ def test_a_batch_equals_its_pictures_one_by_one(architecture: Architecture) -> N
         np.testing.assert_allclose(together[i], engine(images[i : i + 1])[0], atol=1e-3)
 
 
-@pytest.mark.parametrize("architecture", [SCAN, NAME], ids=["dense", "pooled"])
-def test_int8_gives_nearly_the_same_and_a_batch_what_its_pictures_give(architecture: Architecture) -> None:
-    made, images = random_weights(architecture, 4), random_images(4, 40, 48, 5)
-    ranges = np.full(len(architecture.layers), 6.0, np.float32)
-    reference = open_engine(architecture, made, device="cpu", precision="f32", ranges=ranges)(images)
-    np.testing.assert_array_equal(reference, open_engine(architecture, made, device="cpu", precision="f32")(images))
-    engine = open_engine(architecture, made, device="cpu", ranges=ranges)
-    rough = engine(images)
-    assert 0 < np.abs(rough - reference).max() < 0.1 * np.ptp(reference), "what f32 asks for is f32, what auto is not"
-    for i in range(4):
-        np.testing.assert_allclose(rough[i], engine(images[i : i + 1])[0], atol=1e-3)
-
-
-def test_ranges_must_fit_their_layers() -> None:
-    with pytest.raises(ModelError, match=r"ranges of \(2,\) do not fit 5 layers"):
-        open_engine(SCAN, random_weights(SCAN, 0), device="cpu", ranges=np.ones(2, np.float32))
-
-
 def test_folding_keeps_what_was_trained() -> None:
     torch = pytest.importorskip("torch", reason="torch comes with the train extra")
     from detectors.torch_net import TorchNet, as_input

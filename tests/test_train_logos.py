@@ -21,13 +21,12 @@ from detectors.engines import open_engine
 from detectors.errors import DataError
 from detectors.nets import Architecture, Conv
 from detectors.rendering import Likeness, views
-from detectors.torch_net import TorchNet, as_input
+from detectors.torch_net import TorchNet
 from detectors.training.brands import HELD_BRANDS
 from detectors.training.data import Photo, logo_photos
 from detectors.training.evaluate_logos import NONE, Query, answer, ask, exemplars, read_queries, recall_of_rendered
 from detectors.training.fit import Schedule, train
 from detectors.training.icons import HELD, Artwork, Camera, Looks, held_icons, iconify
-from detectors.training.logo_scanner import SCANNER, input_ranges
 from detectors.training.logos import (
     CALIBRATION,
     DIMENSIONS,
@@ -362,16 +361,3 @@ def test_what_cannot_be_is_refused_in_a_line(
 ) -> None:
     assert main(words) != 0
     assert message in capsys.readouterr().err
-
-
-def test_ranges_of_a_scanner_hold_nearly_all_that_its_layers_are_given() -> None:
-    rng = np.random.default_rng(5)
-    net = TorchNet(SCANNER, normalised=False)
-    photos = [Photo(str(n), rng.integers(0, 256, (90, 120, 3), dtype=np.uint8), ()) for n in range(2)]
-    outputs: list[torch.Tensor] = []
-    with torch.no_grad():
-        net(as_input(photos[0].image[None]), outputs)
-    ranges = input_ranges(net.folded(), photos)
-    assert ranges.shape == (len(SCANNER.layers),)
-    for most, given in zip(ranges[1:], outputs[:-1], strict=True):
-        assert 0 < float((given > most).float().mean()) < 0.02, "squeezed levels are smoother and ask for less"

@@ -26,9 +26,8 @@ from detectors.geometry import CROP_SCALE, encode_boxes, on_pixels
 from detectors.logos import SQUEEZES
 from detectors.nets import Architecture, Conv, Weights
 from detectors.picture import ArrayPicture, Image
-from detectors.pyramid import pyramid
 from detectors.scanner import Scanner
-from detectors.torch_net import TorchNet, as_input
+from detectors.torch_net import TorchNet
 from detectors.training.data import Photo
 from detectors.training.fit import Schedule, train
 from detectors.training.mining import touches
@@ -291,23 +290,6 @@ def false_logos(
         free = [box for box in boxes if not touches(photo, box)]
         found += [(number, box) for box in free[:per_photo]]
     return found
-
-
-def input_ranges(folded: Weights, photos: Sequence[Photo]) -> Floats:
-    """Return up to where the inputs of each layer lie on photographs, but for one in ten thousand: float32 (layers,).
-
-    So many of the highest are cut off in int8 rather than that all are told more coarsely.
-    """
-    net = TorchNet(SCANNER, normalised=False).load_folded(folded)
-    found = []
-    for photo in photos:
-        picture = ArrayPicture(photo.image)
-        for level in pyramid(picture, finest=1.0, window=SCANNER.window, squeezes=SQUEEZES)[: len(SQUEEZES)]:
-            outputs: list[Tensor] = []
-            with torch.inference_mode():
-                net(as_input(level.image[None]), outputs)
-            found.append([1.0, *(float(np.quantile(x.numpy(), 0.9999)) for x in outputs[:-1])])
-    return np.asarray(np.mean(found, axis=0), np.float32)
 
 
 def measure_logo_scanner(

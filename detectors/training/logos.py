@@ -39,7 +39,7 @@ from detectors.training.data import Photo, logo_photos, read_photos
 from detectors.training.evaluate_logos import enrolled, exemplars
 from detectors.training.fit import Schedule, train
 from detectors.training.icons import Artwork, Camera, Looks, held_icons, iconify, simple_icons, words
-from detectors.training.logo_scanner import SCANNER, fit_logo_scanner, input_ranges, measure_logo_scanner
+from detectors.training.logo_scanner import SCANNER, fit_logo_scanner, measure_logo_scanner
 from detectors.training.second import SECOND, fit_second
 from detectors.training.windows import pick
 from detectors.verifier import crop
@@ -122,9 +122,7 @@ brands, CamVid and BSDS500 (research use)"
     else:
         scanner = weights.load(start / "logos-scanner.safetensors").weights
     settings, scores = measure_logo_scanner(scanner, calibration)
-    told = {"data": data, **card, **scores}
-    tables = {"ranges": input_ranges(scanner, calibration)}
-    weights.save(out / "logos-scanner.safetensors", SCANNER, scanner, settings, told, tables=tables)
+    weights.save(out / "logos-scanner.safetensors", SCANNER, scanner, settings, {"data": data, **card, **scores})
 
     match, scores = measure_embedder(embedder, calibration, [*seen, *empty], seed=seed)
     told = {"data": data, **card, **scores, "bad_at": BAD_AT}
