@@ -150,7 +150,7 @@ class LogoDetector:
         """What is still seen of what is expected, and the boxes of the rest (N, 4)."""
         if expected.embedding is None:
             return Detections.empty(), expected.xyxy
-        first, second, look = self._parted(expected.embedding)
+        first, second, look = self.parted(expected.embedding)
         is_nameless = expected.class_id == self.nameless
         laid, fits = expected.xyxy.copy(), np.zeros(len(expected), np.float32)
         for i, (box, brand) in enumerate(zip(expected.xyxy, expected.class_id, strict=True)):
@@ -221,7 +221,7 @@ class LogoDetector:
     def _dimensions(self) -> int:
         return self._embed.dimensions + (self._second.dimensions if self._second else 0) + WIDE[0] * WIDE[1]
 
-    def _parted(self, embeddings: Floats) -> tuple[Floats, Floats, Floats]:
+    def parted(self, embeddings: Floats) -> tuple[Floats, Floats, Floats]:
         """The parts of what detections carry on: embedding (N, D), second one, look; zeros for what was not made."""
         first, second, look = np.split(embeddings, [self._embed.dimensions, -WIDE[0] * WIDE[1]], axis=1)
         return unit(first), unit(second), unit(look)

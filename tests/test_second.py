@@ -12,7 +12,6 @@ from detectors.detector import open_detector
 from detectors.errors import ModelError
 from detectors.gallery import Exemplar, Gallery
 from detectors.geometry import crop_areas, on_pixels
-from detectors.logos import parted
 from detectors.picture import ArrayPicture
 from detectors.rendering import Likeness
 from detectors.second import FILE, SecondOpinion, second_opinion
@@ -74,7 +73,7 @@ def test_the_detector_asks_it_and_follows_by_what_it_said():
     assert FILE in detector.hashes
     (found,) = detector.verify([arena()], [BOX])
     assert found.embedding is not None
-    first, second = parted(found.embedding[:1], 128)
+    first, second, _ = detector.parted(found.embedding[:1])
     assert np.linalg.norm(found.embedding, axis=1) == pytest.approx(1.0, abs=1e-4)
     assert np.linalg.norm(first) == pytest.approx(1.0, abs=1e-4)
     assert np.linalg.norm(second) == pytest.approx(1.0, abs=1e-4)
