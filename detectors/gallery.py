@@ -23,17 +23,13 @@ from safetensors.numpy import load as deserialise
 from safetensors.numpy import save as serialise
 
 from detectors.errors import ModelError
-from detectors.reading import likeness
+from detectors.reading import LEAST_LIKENESS, likeness
 from detectors.rendering import Kind, Likeness, views
 
 Floats = NDArray[np.float32]
 FORMAT = 1
 LONGEST_NAME = 200
 """Characters of a brand's name or a word mark."""
-
-
-NAME_LIKENESS = 0.75
-"""How like a brand's name what was read in a likeness must be for the name to be a word mark."""
 
 
 class Embeds(Protocol):
@@ -164,7 +160,7 @@ class Gallery:
         So is its name, where it was read in one of them: the rest of what stands there may differ from board to board.
         """
         read = [e.letters for e in self.exemplars if e.brand == brand and e.letters]
-        name = [brand] if any(likeness(letters, brand) >= NAME_LIKENESS for letters in read) else []
+        name = [brand] if any(likeness(letters, brand) >= LEAST_LIKENESS for letters in read) else []
         return tuple(dict.fromkeys((*self.texts.get(brand, ()), *read, *name)))
 
     def is_lettered(self, brand: str) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Protocol
 
 import cv2
@@ -30,6 +32,24 @@ class Picture(Protocol):
     def patch(self, x1: int, y1: int, x2: int, y2: int) -> Image:
         """Return a rectangle that lies inside the picture at full resolution: RGB uint8 (y2 - y1, x2 - x1, 3)."""
         ...
+
+
+def around(
+    picture: Picture, box: Sequence[float], wide: float, high: float, *, least: int = 1
+) -> tuple[Image | None, tuple[int, int]]:
+    """What stands in a box and around it, as far as the picture goes, and its upper left corner.
+
+    box: x1, y1, x2, y2 in pixels; wide, high: how much more on each side, as a share of its width and height
+    least: None is returned of what has fewer pixels on a side
+    """
+    x1, y1, x2, y2 = box
+    dx, dy = wide * (x2 - x1), high * (y2 - y1)
+    width, height = picture.size_wh
+    left, top = max(0, int(x1 - dx)), max(0, int(y1 - dy))
+    right, bottom = min(width, ceil(x2 + dx)), min(height, ceil(y2 + dy))
+    if right - left < least or bottom - top < least:
+        return None, (left, top)
+    return picture.patch(left, top, right, bottom), (left, top)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

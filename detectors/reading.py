@@ -26,6 +26,10 @@ Line = tuple[str, float]
 
 LEAST_HEIGHT = 10
 """Pixels below which letters are not read."""
+READ_AROUND = 0.15, 0.2
+"""What is read around a box, in its width and height: boxes are often a little too small or aside."""
+LEAST_LIKENESS = 0.75
+"""From here up a line speaks for a word mark: one letter of four differs."""
 LETTERS_HIGH, LEAST_WIDE = 48, 192
 """Pixels that a line is read at, and to which a shorter one is padded: to 320, its maker's choice, takes half as long
 again and reads no more (NOTES.md, "shorter lines")."""

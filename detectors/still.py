@@ -7,20 +7,15 @@ does not name, and what it names they leave alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil
 
 import numpy as np
-from numpy.typing import NDArray
 
 from detectors.detections import Detections, settled
 from detectors.detector import Detector
 from detectors.gallery import Gallery
-from detectors.picture import Image, Picture, as_picture
-from detectors.reading import Reader, can_read
+from detectors.picture import Image, Picture, around, as_picture
+from detectors.reading import LEAST_HEIGHT, READ_AROUND, Reader, can_read
 from detectors.wording import Wording, worded
-
-AROUND = 0.15, 0.2
-"""What is read around a place, in its width and height: boxes are often a little too small or aside."""
 
 
 class StillDetector:
@@ -49,7 +44,8 @@ class StillDetector:
         named = [found[is_brand]]
         for place in np.flatnonzero(~is_brand).tolist():
             one = found[place : place + 1]
-            told = worded(reader.read([_cut(picture, one.xyxy[0])]), self._wording)
+            patch, _ = around(picture, one.xyxy[0].tolist(), *READ_AROUND, least=LEAST_HEIGHT)
+            told = None if patch is None else worded(reader.read([patch]), self._wording)
             if told is not None:
                 brand, odds = told
                 # The threshold is where a picture is believed, and words are from even odds on.
@@ -58,15 +54,6 @@ class StillDetector:
                 named.append(Detections(one.xyxy, score, np.array([brand], np.int64), one.embedding))
         every = Detections.concat(named)
         return settled(picture.size_wh, every.xyxy, every.score, every.class_id, every.embedding)
-
-
-def _cut(picture: Picture, box: NDArray[np.float32]) -> Image:
-    """A box and what stands around it, as far as the picture goes."""
-    x1, y1, x2, y2 = box.tolist()
-    dx, dy = AROUND[0] * (x2 - x1), AROUND[1] * (y2 - y1)
-    width, height = picture.size_wh
-    left, top = max(0, int(x1 - dx)), max(0, int(y1 - dy))
-    return picture.patch(left, top, max(left + 1, min(width, ceil(x2 + dx))), max(top + 1, min(height, ceil(y2 + dy))))
 
 
 def still_detector(detector: Detector, gallery: Gallery) -> StillDetector:

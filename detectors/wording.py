@@ -14,11 +14,9 @@ import cv2
 import numpy as np
 
 from detectors.gallery import Gallery
-from detectors.reading import Line, Reader, folded, likeness, part_likeness
+from detectors.reading import LEAST_LIKENESS, Line, Reader, folded, likeness, part_likeness
 from detectors.rendering import BLACK, WHITE, Likeness, over
 
-LEAST_LIKENESS = 0.75
-"""From here up a line speaks for a word mark: one letter of four differs."""
 LEAST_SCORE = 0.6
 """Below this, the reader guesses."""
 SHORTEST = 3
@@ -115,8 +113,10 @@ def _best(odds: dict[int, float]) -> tuple[int, float]:
     return best, odds[best]
 
 
-def letters_of(likeness: Likeness, reader: Reader) -> str:
-    """The words that a likeness holds, "" where none are read without doubt."""
+def letters_of(likeness: Likeness, reader: Reader | None) -> str:
+    """The words that a likeness holds, "" where none are read without doubt, or nobody reads."""
+    if reader is None:
+        return ""
     pixels = likeness.pixels
     rim = pixels.shape[0] // 3
     best: list[Line] = []

@@ -95,10 +95,7 @@ def read_queries(path: Path, brands: Collection[str]) -> list[Query]:
 
 def enrolled(likenesses: Iterable[tuple[str, Likeness]], embedder: Embedder, reader: Reader | None = None) -> Gallery:
     """A gallery of likenesses, with the words that the reader finds in them."""
-    made = [
-        embed(brand, likeness, embedder, "" if reader is None else letters_of(likeness, reader))
-        for brand, likeness in likenesses
-    ]
+    made = [embed(brand, likeness, embedder, letters_of(likeness, reader)) for brand, likeness in likenesses]
     return Gallery().with_exemplars(made, embedder_sha256=embedder.sha256)
 
 

@@ -11,20 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from math import ceil, exp, inf, sqrt
+from math import exp, inf, sqrt
 
 import numpy as np
 
 from detectors.closeness import AROUND, Closeness, Likenesses, closeness
-from detectors.picture import Image
-from detectors.reading import LEAST_HEIGHT, Line, Reader
+from detectors.picture import around
+from detectors.reading import LEAST_HEIGHT, READ_AROUND, Line, Reader
 from detectors.wording import Wording, judged, worded
 from pipeline.motion import Box
 from pipeline.tracker import Track, covered
 from streams.frame import Frame
 
-READ_AROUND = 0.15, 0.2
-"""What is read around a box, in its width and height: boxes are often a little too small or aside."""
 CUTS_WIDE, CUTS_HIGH = (READ_AROUND, (0.05, 0.05)), ((0.05, -0.2), READ_AROUND)
 """The same of nameless places, in turn: of high ones the middle comes first, as of two lines one is mostly there."""
 HIGH = 2.2
@@ -126,7 +124,7 @@ class Judge:
             return
         if not self._looks.take():
             return
-        patch, (left, top) = _around(frame, track.xyxy, AROUND, AROUND)
+        patch, (left, top) = around(frame, track.xyxy, AROUND, AROUND, least=LEAST_HEIGHT)
         if patch is None:
             return
         x1, y1, x2, y2 = track.xyxy
@@ -145,7 +143,7 @@ class Judge:
         is_blank = len(case.lines) > 1 and not any(self._wording.is_telling(line) for line in case.lines)
         if not case.words.is_due(track, frame.pts_seconds, is_clear or is_blank) or not self._readings.take():
             return
-        patch, _ = _around(frame, track.xyxy, *READ_AROUND)
+        patch, _ = around(frame, track.xyxy, *READ_AROUND, least=LEAST_HEIGHT)
         if patch is not None:
             case.words.done(track, frame.pts_seconds)
             case.lines = [*case.lines, *self._reader.read([patch])][-LINES_REMEMBERED:]
@@ -165,7 +163,7 @@ class Judge:
             is_clear = not case.is_near and (cuts is CUTS_WIDE or case.words.count > 1)
         if not case.words.is_due(track, now, is_clear):
             return
-        patch, _ = _around(frame, track.xyxy, *cuts[case.words.count % len(cuts)])
+        patch, _ = around(frame, track.xyxy, *cuts[case.words.count % len(cuts)], least=LEAST_HEIGHT)
         if patch is None or not self._nameless.take():
             return
         case.words.done(track, now)
@@ -281,18 +279,6 @@ class _Allowance:
             return False
         self._left -= 1
         return True
-
-
-def _around(frame: Frame, box: Box, wide: float, high: float) -> tuple[Image | None, tuple[int, int]]:
-    """What stands in a box and around it, as far as the picture goes, and its upper left corner; None for nothing."""
-    x1, y1, x2, y2 = box
-    dx, dy = wide * (x2 - x1), high * (y2 - y1)
-    width, height = frame.size_wh
-    left, top = max(0, int(x1 - dx)), max(0, int(y1 - dy))
-    right, bottom = min(width, ceil(x2 + dx)), min(height, ceil(y2 + dy))
-    if right - left < LEAST_HEIGHT or bottom - top < LEAST_HEIGHT:
-        return None, (left, top)
-    return frame.patch(left, top, right, bottom), (left, top)
 
 
 def _by_words(track: Track, brand: int, odds: float) -> Track:

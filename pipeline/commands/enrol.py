@@ -58,10 +58,7 @@ def run(args: argparse.Namespace) -> int:
         quiet = args.quiet or not sys.stderr.isatty()
         bar = tqdm(likenesses, desc="enrol", unit="exemplar", disable=quiet)
         reader = Reader() if can_read() and not args.no_letters else None
-        exemplars = [
-            embed(brand, likeness, embedder, "" if reader is None else letters_of(likeness, reader))
-            for brand, likeness in bar
-        ]
+        exemplars = [embed(brand, likeness, embedder, letters_of(likeness, reader)) for brand, likeness in bar]
         new = new.with_exemplars(exemplars, embedder_sha256=embedder.sha256)
     if new is not old:
         save(new, args.gallery)
