@@ -7,7 +7,9 @@ that a machine that only runs the pipeline needs no torch.
 from __future__ import annotations
 
 import os
+from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,17 +58,54 @@ def cuda_is_there() -> bool:
     return torch.cuda.is_available()
 
 
+def cpu_hints(precision: str, *, threads: int | None = None) -> dict[str, Any]:
+    """What OpenVINO is told of a network for the CPU. threads: None: as many as there are cores."""
+    hints: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
+    if threads is not None:
+        hints["INFERENCE_NUM_THREADS"] = threads
+    if precision == "auto":
+        precision = best_precision()
+    if precision != "auto":
+        hints["INFERENCE_PRECISION_HINT"] = precision
+    return hints
+
+
+def open_request(model: Any, precision: str = "auto", *, threads: int | None = None) -> Any:
+    """Compile an OpenVINO model for the CPU, and return a request to it (see `cpu_hints`)."""
+    import openvino
+
+    return openvino.Core().compile_model(model, "CPU", cpu_hints(precision, threads=threads)).create_infer_request()
+
+
+def best_precision() -> str:
+    """What this CPU is fastest at: auto, which is OpenVINO's own choice, or f32 where that is a bad one."""
+    return "f32" if is_slow_at_bf16(_cpu()) else "auto"
+
+
+def is_slow_at_bf16(cpu: str) -> bool:
+    """Say of a CPU, by its part of /proc/cpuinfo, whether it can do bf16 but takes longer with it than with f32.
+
+    OpenVINO takes bf16 wherever there are instructions for it. Those of AVX-512 run at full speed on AMD's cores. On
+    Intel's bf16 is for the tiles of AMX, and where a virtual machine hides these, f32 takes half as long (NOTES.md,
+    "bf16 without AMX").
+    """
+    words = set(cpu.split())
+    return "GenuineIntel" in words and "avx512_bf16" in words and "amx_bf16" not in words
+
+
+@cache
+def _cpu() -> str:
+    """The maker and the flags of the first core, "" where nothing tells."""
+    path = Path("/proc/cpuinfo")
+    text = path.read_text() if path.exists() else ""
+    return text.split("\n\n", 1)[0]
+
+
 class OpenVinoEngine:
     """The network on the CPU. Shapes may change between calls; each new one is compiled once and kept."""
 
     def __init__(self, architecture: Architecture, weights: Weights, precision: str) -> None:
-        import openvino
-
-        hints: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY"}
-        if precision != "auto":
-            hints["INFERENCE_PRECISION_HINT"] = precision
-        self._compiled = openvino.Core().compile_model(graph(architecture, weights), "CPU", hints)
-        self._request = self._compiled.create_infer_request()
+        self._request = open_request(graph(architecture, weights), precision)
 
     def __call__(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         self._request.infer([np.ascontiguousarray(images)], share_inputs=True)

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from detectors.engines import best_precision, open_request
 from detectors.errors import ModelError
 from detectors.picture import Image
 
@@ -62,6 +63,10 @@ class Reader:
             "EngineConfig.openvino.inference_num_threads": 1,
         }
         self._reader = rapidocr.RapidOCR(params=params)
+        if best_precision() != "auto":  # which rapidocr has no setting for
+            self.read([np.zeros((LETTERS_HIGH, LEAST_WIDE, 3), np.uint8)])  # opens the network
+            network: Any = self._reader.text_rec
+            network.session.session = open_request(network.session.model, threads=1)
         models = sorted((Path(rapidocr.__file__).parent / "models").glob("*_rec_*.onnx"))
         self.hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in models}
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from detectors import weights
-from detectors.engines import OpenVinoEngine, open_engine
+from detectors.engines import OpenVinoEngine, cpu_hints, is_slow_at_bf16, open_engine
 from detectors.errors import ModelError
 from detectors.nets import Architecture, Conv, Weights
 from detectors.scanner import windows_of
@@ -165,3 +165,22 @@ def test_weights_must_fit_their_layers(change: object, message: str) -> None:
 def test_unknown_devices_and_precisions_are_refused(settings: dict[str, str], message: str) -> None:
     with pytest.raises(ModelError, match=message):
         open_engine(SCAN, random_weights(SCAN, 0), **settings)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "is_slow"),
+    [
+        pytest.param("vendor_id : GenuineIntel\nflags : avx2 avx512f avx512_bf16", True, id="the tiles are hidden"),
+        pytest.param("vendor_id : GenuineIntel\nflags : avx2 avx512f avx512_bf16 amx_bf16", False, id="with tiles"),
+        pytest.param("vendor_id : AuthenticAMD\nflags : avx2 avx512f avx512_bf16", False, id="full speed without"),
+        pytest.param("vendor_id : GenuineIntel\nflags : avx2", False, id="no bf16: OpenVINO takes f32 itself"),
+        pytest.param("", False, id="nothing tells"),
+    ],
+)
+def test_bf16_is_not_taken_where_f32_is_faster(cpu: str, is_slow: bool) -> None:
+    assert is_slow_at_bf16(cpu) is is_slow
+
+
+def test_a_precision_that_was_asked_for_is_kept() -> None:
+    assert cpu_hints("bf16")["INFERENCE_PRECISION_HINT"] == "bf16"
+    assert cpu_hints("f32", threads=1)["INFERENCE_NUM_THREADS"] == 1

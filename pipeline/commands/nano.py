@@ -4,7 +4,8 @@ The topology is that of the paper's code (arXiv 2107.08430; width 0.25, depth 0.
 stem, CSPDarknet, SPP, PAFPN and a decoupled head at strides 8, 16 and 32, for the 80 classes of COCO. The weights are
 random, since only its time counts, but the biases of the scores are those that training starts from: as good as nothing
 is found, so decoding costs next to nothing. Normalisation is folded into the convolutions, the Focus stem and its
-convolution are one of 6 by 6 (the same sums), and OpenVINO chooses the precision: nothing makes it slower than it is.
+convolution are one of 6 by 6 (the same sums), and its
+precision is that of our networks: nothing makes it slower than it is.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from detectors.boxes import suppress
+from detectors.engines import cpu_hints
 
 Floats = NDArray[np.float32]
 Image = NDArray[np.uint8]
@@ -52,8 +54,8 @@ class Nano:
         import openvino
 
         self._batch = batch
-        hint = "THROUGHPUT" if is_parallel else "LATENCY"
-        self._compiled = openvino.Core().compile_model(_Graph(batch).model, "CPU", {"PERFORMANCE_HINT": hint})
+        hints = {**cpu_hints("auto"), "PERFORMANCE_HINT": "THROUGHPUT" if is_parallel else "LATENCY"}
+        self._compiled = openvino.Core().compile_model(_Graph(batch).model, "CPU", hints)
         self._queue = openvino.AsyncInferQueue(self._compiled)
         self._queue.set_callback(self._keep)
         self._outputs: dict[int, Floats] = {}
