@@ -85,8 +85,9 @@ class DetectorSettings:
     still_scan_seconds: up to so long after a scan where the picture stands still; no more than scan_seconds: as if it
         moved. Goes up: faster; what comes into a small part of such a picture is found later
     anew_seconds: so long after everything that a scan proposes was looked at, everything is again; until then what is
-        tracked is followed, and what was nothing and looks the same is passed over. 0: with every scan. Goes up:
-        faster, and what is taken for something else, or for nothing, stays so for longer
+        tracked is followed, or where nothing has changed taken to be what it was, and what was nothing and looks the
+        same is passed over. 0: with every scan. Goes up: faster, and what is taken for something else, or for nothing,
+        stays so for longer
     threshold: score from which a detection counts, 0 to 1; without it the shipped one. Goes up: fewer false ones
     """
 

@@ -195,8 +195,7 @@ def detect(
                 boxes, expected = [boxes for boxes, _ in asked], [there for _, there in asked]
                 is_anything = any(map(len, boxes)) or any(map(len, expected))
                 found = detector.verify(row, boxes, expected) if is_anything else [Detections.empty()] * len(row)
-                for each, detections in zip(places, found, strict=True):
-                    each.learn(detections)
+                found = [each.learn(frame, new) for each, frame, new in zip(places, row, found, strict=True)]
             for frame, detections in zip(row, found, strict=True):
                 yield Found(frame, detections, id(frame) in proposals, id(frame) in cuts)
 

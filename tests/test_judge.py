@@ -62,8 +62,10 @@ def track(number: int = 1, brand: int = JULMA, **changes: Any) -> Track:
 
 
 def watched(judge: Judge, tracks: Sequence[Track], frames: int, picture: Image | None = None) -> list[list[Track]]:
-    picture = np.full((144, 256, 3), 90, np.uint8) if picture is None else picture
-    return [judge.judged(frame(picture, index=i, fps=FPS, stream="match"), tracks) for i in range(frames)]
+    """What the judge makes of the tracks in each frame. picture: what all frames show; None: each something else."""
+    pictures = np.random.default_rng(0).integers(0, 255, (frames, 144, 256, 3), np.uint8)
+    shown = pictures if picture is None else [picture] * frames
+    return [judge.judged(frame(one, index=i, fps=FPS, stream="match"), tracks) for i, one in enumerate(shown)]
 
 
 def test_words_on_a_board_really_read_reject_a_look_alike_and_keep_the_brand() -> None:
@@ -90,6 +92,23 @@ def test_a_track_is_read_once_where_the_words_are_clear_and_again_where_they_are
     watched(judge, [track()], 20)
     judge.judged(frame(np.zeros((144, 256, 3), np.uint8), index=20, fps=FPS, stream="match"), [larger])
     assert none.count == 2 + 2 + 1, "nearer by, something may be read"
+
+
+@pytest.mark.parametrize("is_nameless", [False, True])
+def test_what_has_not_changed_since_it_was_read_is_taken_as_read(is_nameless: bool) -> None:
+    thing, ways = (place(), 2) if is_nameless else (track(), 1)  # a nameless place is cut in two ways
+    still = np.random.default_rng(1).integers(0, 255, (144, 256, 3), np.uint8)
+    reader = Told(("JULNA", 1.0))  # which is not clear
+    assert [t.class_id for t in watched(judge_with(reader), [thing], 45)[-1]] == [JULMA]
+    assert reader.count > ways, "every picture is another"
+    reader.count, judge = 0, judge_with(reader)
+    assert [t.class_id for t in watched(judge, [thing], 45, still)[-1]] == [JULMA]
+    assert reader.count == ways
+    still = still.copy()
+    still[50:70, 60:90] = 255  # somebody stands before it
+    for second in (5, 10, 15, 20):
+        judge.judged(frame(still, index=second * FPS, fps=FPS, stream="match"), [thing])
+    assert reader.count == 2 * ways
 
 
 def test_no_more_is_read_in_a_second_of_video_than_is_allowed() -> None:

@@ -21,16 +21,29 @@ def ground(seed: int = 1) -> Image:
     return np.repeat(np.kron(coarse, np.ones((16, 16), np.uint8))[:, :, None], 3, axis=2)
 
 
+def shaken(image: Image, index: int) -> Image:
+    """The same from a camera that shakes a little."""
+    return np.roll(image, index % 2, axis=1)
+
+
 def asked(places: Places, index: int, image: Image, boxes: Boxes = BOXES, *, what: Detections = NOTHING) -> int:
     """How many places are looked at in a frame that was scanned."""
-    wanted, _ = places.where(frame(image, index=index), boxes)
-    places.learn(what)
+    now = frame(image, index=index)
+    wanted, _ = places.where(now, boxes)
+    places.learn(now, what)
     return len(wanted)
 
 
 def test_what_was_nothing_is_looked_at_again_after_a_while() -> None:
     places = Places(Tracker(), anew_seconds=1.0)
-    assert [asked(places, index, ground()) for index in (0, 6, 12, 18, 25, 31)] == [2, 0, 0, 0, 2, 0]
+    told = [asked(places, index, shaken(ground(), index)) for index in (0, 7, 12, 19, 25, 32)]
+    assert told == [2, 0, 0, 0, 2, 0]
+
+
+def test_what_was_nothing_and_has_not_changed_at_all_is_looked_at_again_later() -> None:
+    places = Places(Tracker(), anew_seconds=1.0)
+    assert [asked(places, index, ground()) for index in range(0, 226, 25)] == [2, 0, 0, 0, 2, 0, 0, 0, 2, 0]
+    assert asked(places, 0, ground()) == 2, "nor does it stay nothing where the clock goes back"
 
 
 def test_without_a_time_everything_is_looked_at_with_every_scan() -> None:
@@ -76,20 +89,43 @@ def test_what_something_came_of_is_looked_at_again_and_a_second_box_on_it_is_not
     assert wanted.tolist() == [list(HERE)], remark
 
 
-def test_what_is_tracked_is_followed_until_all_is_looked_at_anew() -> None:
+@pytest.mark.parametrize(
+    ("is_still", "told", "remark"),
+    [
+        (False, [(2, 0), (0, 1), (0, 1), (0, 1), (2, 0)], "it is followed"),
+        (True, [(2, 0), (0, 0), (0, 0), (0, 0), (1, 0)], "and where nothing has changed not even that"),
+    ],
+)
+def test_what_is_tracked_is_followed_until_all_is_looked_at_anew(is_still: bool, told: list, remark: str) -> None:
     tracker = Tracker()
     places = Places(tracker, anew_seconds=1.0)
     sign = found([HERE], [3], [0.9])
-    told = []
-    for index in (0, 6, 12, 18, 25):
-        now = frame(ground(), index=index)
+    seen = []
+    for index in (0, 7, 12, 19, 25):
+        now = frame(ground() if is_still else shaken(ground(), index), index=index)
         wanted, expected = places.where(now, BOXES)
-        told.append((len(wanted), len(expected)))
-        places.learn(sign)
-        tracker.update(sign, pts_seconds=now.pts_seconds, size_wh=now.size_wh)
-    assert told == [(2, 0), (0, 1), (0, 1), (0, 1), (2, 0)]
-    wanted, expected = places.where(frame(ground(), index=26), None)
-    assert (len(wanted), len(expected)) == (0, 1)
+        seen.append((len(wanted), len(expected)))
+        there = places.learn(now, sign if len(wanted) or len(expected) else NOTHING)
+        assert there.xyxy.tolist() == [list(HERE)], "it is there in any case"
+        tracker.update(there, pts_seconds=now.pts_seconds, size_wh=now.size_wh)
+    assert seen == told, remark
+    wanted, expected = places.where(frame(shaken(ground(), 0), index=26), None)
+    assert (len(wanted), len(expected)) == (0, 0 if is_still else 1)
+
+
+def test_what_has_changed_a_little_is_followed_and_nothing_is_told_twice() -> None:
+    tracker = Tracker()
+    places = Places(tracker, anew_seconds=1.0)
+    first, sign = frame(ground(), index=0), found([HERE], [3], [0.9])
+    places.where(first, BOXES)
+    tracker.update(places.learn(first, sign), pts_seconds=0.0, size_wh=first.size_wh)
+    hidden = ground()
+    hidden[100:140, 120:140] = 255  # somebody stands before it
+    assert len(places.where(frame(hidden, index=1), None)[1]) == 1
+    again = frame(ground(), index=6)
+    assert len(places.where(again, BOXES)[1]) == 0
+    beside = found([(104.0, 104.0, 164.0, 144.0)], [5], [0.8])
+    assert places.learn(again, beside).class_id.tolist() == [3]
 
 
 def test_what_a_clock_that_went_back_shows_is_looked_at() -> None:

@@ -15,10 +15,12 @@ from math import exp, inf, sqrt
 
 import numpy as np
 
+from detectors.boxes import iou
 from detectors.closeness import AROUND, Closeness, Likenesses, closeness
 from detectors.picture import around
 from detectors.reading import LEAST_HEIGHT, READ_AROUND, Line, Reader
 from detectors.wording import Wording, judged, worded
+from pipeline.looks import Looks
 from pipeline.motion import Box
 from pipeline.tracker import Track, covered
 from streams.frame import Frame
@@ -50,6 +52,8 @@ NAMELESS_SHARE, NAMELESS_BURST_SECONDS = 1 / 3, 6.0
 shows many. From one allowance for all, tracks whose words stay unclear took nearly all."""
 NAMELESS_ANEW_SECONDS = 4.0
 """So long after a nameless place was read it is read again."""
+AS_READ = 0.8
+"""Overlap of two boxes from which the same is read in both, where nothing has changed."""
 SAME_PLACE = 0.5
 """The share of the smaller of two boxes that lies on the other, from which both are one thing."""
 BURST_SECONDS = 2.0
@@ -141,12 +145,8 @@ class Judge:
         brand, _ = self._sum(track, case)
         is_clear = abs(self._wording.of(case.lines, brand)) >= CLEAR
         is_blank = len(case.lines) > 1 and not any(self._wording.is_telling(line) for line in case.lines)
-        if not case.words.is_due(track, frame.pts_seconds, is_clear or is_blank) or not self._readings.take():
-            return
-        patch, _ = around(frame, track.xyxy, *READ_AROUND, least=LEAST_HEIGHT)
-        if patch is not None:
-            case.words.done(track, frame.pts_seconds)
-            case.lines = [*case.lines, *self._reader.read([patch])][-LINES_REMEMBERED:]
+        if case.words.is_due(track, frame.pts_seconds, is_clear or is_blank):
+            self._read_line(frame, track, case, READ_AROUND, self._readings)
 
     def _read_nameless(self, frame: Frame, track: Track) -> None:
         """Read a place that is like no brand. What words named is known by its look from then on."""
@@ -163,13 +163,28 @@ class Judge:
             is_clear = not case.is_near and (cuts is CUTS_WIDE or case.words.count > 1)
         if not case.words.is_due(track, now, is_clear):
             return
-        patch, _ = around(frame, track.xyxy, *cuts[case.words.count % len(cuts)], least=LEAST_HEIGHT)
-        if patch is None or not self._nameless.take():
+        if not self._read_line(frame, track, case, cuts[case.words.count % len(cuts)], self._nameless):
             return
-        case.words.done(track, now)
-        case.lines = [*case.lines, *self._reader.read([patch])][-LINES_REMEMBERED:]
         case.by_words, case.is_near = worded(case.lines, self._wording), bool(self._wording.named(case.lines, NEAR))
         self._cases[track.id] = case
+
+    def _read_line(
+        self, frame: Frame, track: Track, case: _Case, cut: tuple[float, float], allowance: _Allowance
+    ) -> bool:
+        """Read what stands in a track's box and around it; what has not changed since it was read is taken as read.
+
+        cut: see `READ_AROUND`. Returns False where it is too small or the allowance is spent.
+        """
+        line = case.read[cut].line_in(frame, track.xyxy) if cut in case.read else None
+        if line is None:
+            patch, _ = around(frame, track.xyxy, *cut, least=LEAST_HEIGHT)
+            if patch is None or self._reader is None or not allowance.take():
+                return False
+            (line,) = self._reader.read([patch])
+            case.read[cut] = _Reading(Looks.at(frame, np.array([track.xyxy], np.float32)), line)
+        case.words.done(track, frame.pts_seconds)
+        case.lines = [*case.lines, line][-LINES_REMEMBERED:]
+        return True
 
     def _case_of(self, track: Track) -> _Case:
         return self._cases.get(track.id) or _Case(0.0, words=_Times(NAMELESS_ANEW_SECONDS))
@@ -233,16 +248,31 @@ class _Times:
         self.count, self.at, self.side = self.count + 1, now, max(self.side, _side(track.xyxy))
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What was read, and how the place looked then."""
+
+    look: Looks
+    line: Line
+
+    def line_in(self, frame: Frame, box: Box) -> Line | None:
+        """Return what reading the box in that frame would give, None where something has changed."""
+        is_there = iou(self.look.boxes, np.array([box], np.float32))[0, 0] >= AS_READ
+        return self.line if is_there and self.look.are_unchanged(frame)[0] else None
+
+
 @dataclass(slots=True)
 class _Case:
     """What is known of a track.
 
     since: when it was first believed; fits: of closer looks, with what was looked for
+    read: the latest readings, by how they were cut
     by_words, is_near: of a nameless place, the brand that its words name, and whether they are near those of any
     """
 
     since: float
     lines: list[Line] = field(default_factory=list)
+    read: dict[tuple[float, float], _Reading] = field(default_factory=dict)
     fits: list[tuple[int, Closeness]] = field(default_factory=list)
     by_words: tuple[int, float] | None = None
     is_near: bool = False
