@@ -44,7 +44,7 @@ def can_read() -> bool:
 
 
 class Reader:
-    """Reads one line of text a crop. Passive and single-threaded.
+    """Reads one line of text a crop. Passive; all readers share one network, and so belong to one thread.
 
     hashes: SHA-256 of the network's file by its name
     """
@@ -52,23 +52,7 @@ class Reader:
     def __init__(self) -> None:
         if not can_read():
             raise ModelError("words are read by rapidocr, which is not installed: pip install 'wayside[text]'")
-        import rapidocr
-
-        engine = rapidocr.EngineType.OPENVINO
-        params = {
-            "Global.log_level": "error",
-            "Global.use_cls": False,
-            **{f"{part}.engine_type": engine for part in ("Det", "Cls", "Rec")},
-            "Rec.rec_img_shape": [3, LETTERS_HIGH, LEAST_WIDE],
-            "EngineConfig.openvino.inference_num_threads": 1,
-        }
-        self._reader = rapidocr.RapidOCR(params=params)
-        if best_precision() != "auto":  # which rapidocr has no setting for
-            self.read([np.zeros((LETTERS_HIGH, LEAST_WIDE, 3), np.uint8)])  # opens the network
-            network: Any = self._reader.text_rec
-            network.session.session = open_request(network.session.model, threads=1)
-        models = sorted((Path(rapidocr.__file__).parent / "models").glob("*_rec_*.onnx"))
-        self.hashes = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in models}
+        self._reader, self.hashes = _opened()
 
     def find(self, picture: Image) -> list[Line]:
         """Find and read the lines of text in a picture, RGB uint8 (h, w, 3), from above; slower than `read`."""
@@ -90,6 +74,29 @@ class Reader:
             if found.txts and (text := str(found.txts[0]).strip()):
                 lines[i] = (text, float(found.scores[0]))
         return lines
+
+
+@lru_cache(maxsize=1)
+def _opened() -> tuple[Any, dict[str, str]]:
+    """The network, which takes half a second to open, and `Reader.hashes`."""
+    import rapidocr
+
+    engine = rapidocr.EngineType.OPENVINO
+    params = {
+        "Global.log_level": "error",
+        "Global.use_cls": False,
+        **{f"{part}.engine_type": engine for part in ("Det", "Cls", "Rec")},
+        "Rec.rec_img_shape": [3, LETTERS_HIGH, LEAST_WIDE],
+        "EngineConfig.openvino.inference_num_threads": 1,
+    }
+    reader: Any = rapidocr.RapidOCR(params=params)
+    # The network is opened with the first line, and with the precision that OpenVINO chooses.
+    reader.recognize_txt([np.zeros((LETTERS_HIGH, LEAST_WIDE, 3), np.uint8)])
+    if best_precision() != "auto":  # which rapidocr has no setting for
+        network = reader.text_rec.session
+        network.session = open_request(network.model, threads=1)
+    models = sorted((Path(rapidocr.__file__).parent / "models").glob("*_rec_*.onnx"))
+    return reader, {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in models}
 
 
 @lru_cache(maxsize=65536)

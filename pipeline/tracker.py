@@ -404,9 +404,12 @@ class _Vote:
 
     Every known class stands for itself; all classes from `known_classes` on stand together as one rival, for what
     matters is whether a sign is one of the known ones.
+
+    class_id: of the leader, -1 before the first vote; it is asked for far more often than votes come
     """
 
     def __init__(self, known_classes: int) -> None:
+        self.class_id = -1
         self._known_classes = known_classes
         self._weights: dict[int, float] = {}  # a class's sum of scores
         self._party_weights: dict[int, float] = {}
@@ -417,11 +420,8 @@ class _Vote:
         self._weights[class_id] = self._weights.get(class_id, 0.0) + score
         self._party_weights[party] = self._party_weights.get(party, 0.0) + score
         self._party_squares[party] = self._party_squares.get(party, 0.0) + score * score
-
-    @property
-    def class_id(self) -> int:
         leader = _heaviest(self._party_weights)
-        return _heaviest({c: weight for c, weight in self._weights.items() if self._party(c) == leader})
+        self.class_id = _heaviest({c: weight for c, weight in self._weights.items() if self._party(c) == leader})
 
     @property
     def score(self) -> float:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from detectors import reading
 from detectors.errors import ModelError
 from detectors.reading import Reader, can_read, distance, likeness, part_likeness
 
@@ -35,6 +36,7 @@ def test_boards_are_read_and_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(socket.socket, "connect", refuse)
     monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    reading._opened.cache_clear()
     reader = Reader()
     marks = ("EMIRATES", "Coca-Cola", "Rolex")
     crops = [board(mark, height) for mark in marks for height in (14, 30)]
@@ -104,7 +106,9 @@ def test_likeness_of_parts_of_words(read: str, mark: str, low: float, high: floa
 def test_two_readers_read_the_very_same() -> None:
     pytest.importorskip("rapidocr", reason="words are read where the extra `text` is installed")
     crops = [board(text, height, seed=height) for text in ("JULMA", "Norvante", "山河") for height in (12, 20, 48)]
-    first, second = Reader(), Reader()
+    first = Reader()
+    reading._opened.cache_clear()
+    second = Reader()
     assert first.read(crops) == second.read(crops) == first.read(crops)
     assert first.hashes == second.hashes != {}
 
