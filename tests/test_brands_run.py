@@ -66,7 +66,7 @@ def test_a_match(tmp_path: Path, match: Path, gallery: Path) -> None:
     by_brand = {e["brand"]: e for e in events}
     assert set(by_brand) == {"Brand 2", "Brand 13"}
     assert by_brand["Brand 2"]["placements_peak"] == 2
-    assert by_brand["Brand 2"]["on_screen_seconds"] == pytest.approx(SECONDS - 3 / FPS, abs=1 / FPS)
+    assert by_brand["Brand 2"]["on_screen_seconds"] == pytest.approx(SECONDS, abs=1 / FPS)
     assert by_brand["Brand 13"]["end_seconds"] == pytest.approx(1.6, abs=2 / FPS)
     assert by_brand["Brand 13"]["start_seconds"] <= 1 / FPS, "it was there before it was believed"
 

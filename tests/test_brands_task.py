@@ -19,6 +19,7 @@ from tests.worlds import frame
 FPS = 10
 INFO = StreamInfo("match", (64, 48), float(FPS), Fraction(1, FPS), False, None, None)
 PICTURE = np.random.default_rng(0).integers(0, 255, (48, 64, 3), np.uint8)
+OTHER = np.random.default_rng(1).integers(0, 255, (48, 64, 3), np.uint8)
 BOX = (8.0, 8.0, 40.0, 24.0)
 
 
@@ -30,7 +31,7 @@ def track(number: int, look: str, brand: int = 0) -> Track:
 
 
 def watched(*lives: str, cuts: Sequence[int] = (), brands: Sequence[int] = (0, 0, 1)) -> list[Event | Observed]:
-    """Watch tracks, a character a frame: see `track`; a space where it is not there; `x`: gone without a word."""
+    """Watch tracks, a character a frame: see `track`; a space where it is not there; `.`: it is, and was not found."""
     broadcast = Broadcast(INFO, run=identity(find_profile("raw")))
     events: list[Event | Observed] = []
     length = max(map(len, lives))
@@ -38,7 +39,8 @@ def watched(*lives: str, cuts: Sequence[int] = (), brands: Sequence[int] = (0, 0
         looks = [(number, life.ljust(length)[index]) for number, life in enumerate(lives, 1)]
         tracks = [track(number, look, brands[number - 1]) for number, look in looks if look in "tcb"]
         ended = [track(number, look, brands[number - 1]) for number, look in looks if look == "e"]
-        picture = frame(PICTURE, index=index, fps=FPS, stream="match")
+        shown = PICTURE if any(look in "tcb." for _, look in looks) else OTHER
+        picture = frame(shown, index=index, fps=FPS, stream="match")
         events += broadcast.update(Tracked(picture, tracks, ended, True, "shot" if index in cuts else None))
     events += broadcast.close(StreamEnd("match", length / FPS, []))
     return events
@@ -55,6 +57,8 @@ def spans(events: Sequence[Event | Observed]) -> list[tuple[float, float, float]
     [
         (["  ttcccc  "], [(2, 8, 6)], "what is believed later was there from its first frame on"),
         (["  tttt    "], [], "what is never believed never was"),
+        (["  ..ttcc  "], [(2, 8, 6)], "what is found late is looked for in the frames before"),
+        ([" .............tcc"], [(4, 17, 13)], "no further back than the account waits"),
         (["cccbbccce "], [(0, 3, 3), (5, 8, 3)], "frames in which it was not found do not count for `raw`"),
         (["ccccbbbbe "], [(0, 4, 4)], "a box that is foretold at its end is none"),
         (["cccccc", "  cccc"], [(0, 6, 6)], "two placements at once are one second"),
@@ -70,6 +74,10 @@ def test_an_exposure_ends_at_a_cut() -> None:
     events = watched("cccccc", cuts=[3])
     assert spans(events) == [(0, 3, 3), (3, 6, 3)]
     assert [e.closed_by for e in events if isinstance(e, Impression)] == ["cut", "end"]
+
+
+def test_what_is_found_late_was_not_there_before_the_cut() -> None:
+    assert spans(watched(".....ttcc", cuts=[3])) == [(3, 9, 6)]
 
 
 def test_every_frame_is_observed_once_and_handed_over_every_second() -> None:

@@ -6,11 +6,13 @@ import hashlib
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import ceil, inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+import numpy as np
 
 from detectors.closeness import Likenesses
 from detectors.gallery import Gallery
@@ -21,6 +23,7 @@ from pipeline.brands.account import RunIdentity
 from pipeline.brands.chain import FILE, last_record, read_ledger
 from pipeline.brands.clarity import clarity
 from pipeline.brands.display import draw_brands, size_with_band
+from pipeline.brands.hindsight import followed_back, kept
 from pipeline.brands.impressions import Clock
 from pipeline.brands.judge import Judge
 from pipeline.brands.observation import Moment, Observations, ObservationsBuilder, Row
@@ -28,17 +31,22 @@ from pipeline.brands.profiles import find_profile
 from pipeline.config import Config
 from pipeline.errors import ConfigError
 from pipeline.events import Event, Impression
+from pipeline.motion import Box
 from pipeline.stages import Break, StreamEnd, Tracked
-from pipeline.tracker import Track
+from pipeline.tracker import Track, covered
 from streams.frame import Frame, StreamInfo
+from streams.pixels import Plane
 
 if TYPE_CHECKING:
     from pipeline.tasks import Origin
 
 log = logging.getLogger(__name__)
 
-SETTLE_SECONDS = 0.8
-"""So long a frame waits for it to be clear which of its tracks are real; what is not confirmed by then is none."""
+SETTLE_SECONDS = 1.0
+"""So long a frame waits for it to be clear which of its tracks are real; what is not confirmed by then is none. And so
+far back what is found is looked for in the frames before. Goes up: more small and smeared logos count from when they
+came, the account is later by that, and takes half a megabyte a frame of 1080p."""
+_SPEED_FRAMES = 3  # over so many frames after it was first found it is told how fast it moves
 CLARITY_SECONDS = 0.2
 """So long what was measured of a placement's sharpness and contrast holds for it."""
 
@@ -167,8 +175,9 @@ class Brands:
 class Broadcast:
     """One stream's watcher (see `stages.Watcher`): passive, fed frame by frame.
 
-    A track is believed after some frames, and then it was there from its first one on; a box that bridges a gap is real
-    where the brand is found again. So a frame is counted when all this is clear, at the latest after SETTLE_SECONDS.
+    A track is believed after some frames, and then it was there from its first one on, and before it as far back as it
+    is seen (`hindsight.py`); a box that bridges a gap is real where the brand is found again. So a frame is counted
+    SETTLE_SECONDS later.
     """
 
     def __init__(self, info: StreamInfo, *, run: RunIdentity) -> None:
@@ -182,8 +191,8 @@ class Broadcast:
         self._alive: set[int] = set()
         self._heirs: set[int] = set()  # tracks that took another's place, and its boxes with it
         self._found_at: dict[int, float] = {}  # when tracks were last found
+        self._looked_back: set[int] = set()  # tracks that were looked for before they were found
         self._clarity: dict[int, tuple[float, tuple[int, int]]] = {}
-        self._doubted_since: dict[int, float] = {}  # of tracks that may be over since then, another one in their place
 
     def update(self, tracked: Tracked) -> Iterator[Impression | Observed]:
         """Yield what is settled by now: a second's observations, and after them the impressions that are over."""
@@ -193,15 +202,17 @@ class Broadcast:
         self._believe(tracked.ended)
         if tracked.cut is not None:
             self._alive = set()
-            yield from self._settle(lambda seen: True)
+            yield from self._settle()
         self._believe(track for track in tracked.tracks if track.state == "confirmed")
         self._alive = {track.id for track in tracked.tracks}
         now = tracked.frame.pts_seconds
-        self._doubted_since = {t.id: t.doubted_since for t in tracked.tracks if t.doubted_since is not None}
         self._hand_over(tracked.tracks)
         self._found_at.update((track.id, now) for track in tracked.tracks if not track.is_bridged)
         self._waiting.append(self._seen(tracked))
-        yield from self._settle(lambda seen: self._is_clear(seen) or now - seen.moment.pts_seconds > SETTLE_SECONDS)
+        for track in tracked.tracks:
+            if track.state == "confirmed" and track.id not in self._looked_back:
+                self._look_back(track)
+        yield from self._settle(now - SETTLE_SECONDS)
 
     def interrupt(self, missed: Break) -> Iterator[Impression | Observed]:
         """Yield what is left before a gap: what was on screen is over."""
@@ -226,7 +237,7 @@ class Broadcast:
     ) -> Iterator[Impression | Observed]:
         self._believe(ended)
         self._alive = set()
-        yield from self._settle(lambda seen: True)
+        yield from self._settle()
         rest = self._builder.rest()
         closed = [] if rest is None else self._impressions.update(rest)
         closed += self._impressions.finish(closed_by)
@@ -250,19 +261,42 @@ class Broadcast:
                     if not row.is_bridged:
                         self._found_at[heir.id] = seen.moment.pts_seconds
 
-    def _is_clear(self, seen: _Seen) -> bool:
-        return all(row.track not in self._alive or self._is_settled(row, seen.moment) for row in seen.rows)
-
-    def _is_settled(self, row: Row, moment: Moment) -> bool:
-        is_doubted = self._doubted_since.get(row.track, inf) <= moment.pts_seconds
-        return self._is_real(row, moment) and not is_doubted
+    def _look_back(self, track: Track) -> None:
+        """Look for a track in the waiting frames before it was found, and put it where it is seen there."""
+        self._looked_back.add(track.id)
+        if track.follows is not None:
+            return
+        at = [
+            (number, row)
+            for number, seen in enumerate(self._waiting)
+            for row in seen.rows
+            if row.track == track.id and not row.is_bridged
+        ]
+        if not at:
+            return
+        (first, row), (last, latest) = at[0], at[min(len(at) - 1, _SPEED_FRAMES)]
+        here, *earlier = [self._waiting[number] for number in range(first, -1, -1)]
+        (x, y), (later_x, later_y), frames = _centre(row.xyxy), _centre(latest.xyxy), max(1, last - first)
+        boxes = followed_back(
+            here.picture,
+            row.xyxy,
+            ((later_x - x) / frames, (later_y - y) / frames),
+            (seen.picture for seen in earlier),
+            size_wh=here.moment.size_wh,
+        )
+        for seen, box in zip(earlier, boxes, strict=False):
+            others = [other.xyxy for other in seen.rows if other.track in self._brand_of]
+            if covered(np.array(box, np.float32), np.array(others, np.float32).reshape(-1, 4)).max(initial=0) > 0.5:
+                return
+            seen.rows.append(replace(row, xyxy=box))
 
     def _is_real(self, row: Row, moment: Moment) -> bool:
         is_there = not row.is_bridged or self._found_at.get(row.track, -inf) > moment.pts_seconds
         return is_there and row.track in self._brand_of
 
-    def _settle(self, is_settled: Callable[[_Seen], bool]) -> Iterator[Impression | Observed]:
-        while self._waiting and is_settled(self._waiting[0]):
+    def _settle(self, before: float = inf) -> Iterator[Impression | Observed]:
+        """Count the frames from before that time, by default all."""
+        while self._waiting and self._waiting[0].moment.pts_seconds < before:
             seen = self._waiting.popleft()
             rows = [
                 replace(row, brand=self._brand_of[row.track]) for row in seen.rows if self._is_real(row, seen.moment)
@@ -275,12 +309,17 @@ class Broadcast:
                 was_scanned=seen.was_scanned,
             )
             if full is not None:
+                self._forget()
                 yield from self._account(full)
-        if not self._waiting:  # ids are never used again
-            self._brand_of = {track: brand for track, brand in self._brand_of.items() if track in self._alive}
-            self._heirs &= self._alive
-            self._found_at = {track: at for track, at in self._found_at.items() if track in self._alive}
-            self._clarity = {track: known for track, known in self._clarity.items() if track in self._alive}
+
+    def _forget(self) -> None:
+        """Forget the tracks that are gone, and whose boxes have all been counted: ids are never used again."""
+        held = self._alive.union(row.track for seen in self._waiting for row in seen.rows)
+        self._heirs &= held
+        self._looked_back &= held
+        self._brand_of = {track: brand for track, brand in self._brand_of.items() if track in held}
+        self._found_at = {track: at for track, at in self._found_at.items() if track in held}
+        self._clarity = {track: known for track, known in self._clarity.items() if track in held}
 
     def _account(self, observations: Observations) -> Iterator[Impression | Observed]:
         closed = self._impressions.update(observations)
@@ -308,7 +347,7 @@ class Broadcast:
         frame = tracked.frame
         moment = Moment(frame.index, frame.pts_seconds, frame.duration_seconds, frame.size_wh)
         rows = [self._row(frame, track) for track in tracked.tracks]
-        return _Seen(moment, rows, tracked.cut, tracked.was_scanned)
+        return _Seen(moment, rows, tracked.cut, tracked.was_scanned, kept(frame))
 
     def _row(self, frame: Frame, track: Track) -> Row:
         at, known = self._clarity.get(track.id, (-inf, (0, 0)))
@@ -330,15 +369,20 @@ class Broadcast:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """A frame that waits, without its pixels, with a row for each of its tracks, believed or not.
+    """A frame that waits, with a row for each of its tracks, believed or not, and a small picture of it.
 
-    Rows may still change hands (see `Broadcast._hand_over`).
+    Rows may still change hands (see `Broadcast._hand_over`), and more may come (see `Broadcast._look_back`).
     """
 
     moment: Moment
     rows: list[Row]
     cut: Literal["shot", "jump"] | None
     was_scanned: bool
+    picture: Plane
+
+
+def _centre(box: Box) -> tuple[float, float]:
+    return (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
 
 
 def _clarity_of(frame: Frame, xyxy: tuple[float, float, float, float]) -> tuple[int, int]:
