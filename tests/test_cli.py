@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.__main__ import COMMANDS, main
+from pipeline.__main__ import COMMANDS, _parser, main
 from tests.worlds import Sign, write_world
 
 
@@ -37,6 +37,20 @@ def test_help_is_quick_and_names_every_command() -> None:
 
 def test_version() -> None:
     assert re.fullmatch(r"wayside \d+\.\d+\.\d+\n", wayside("--version").stdout)
+
+
+@pytest.mark.parametrize(
+    ("words", "want"),
+    [
+        (["enrol", "Acme", "--gallery", "g", "a.svg", "-q", "b.svg"], ("Acme", ["a.svg", "b.svg"])),
+        (["enrol", "--gallery", "g", "--", "-Acme", "a.svg"], ("-Acme", ["a.svg"])),
+        (["ledger", "recount", "--profile", "raw", "out"], ("recount", Path("out"))),
+        (["watch", "a.mp4", "--task", "logos", "b.mp4"], (["a.mp4", "b.mp4"],)),
+    ],
+)
+def test_flags_may_stand_anywhere(words: list[str], want: tuple[object, ...]) -> None:
+    told = vars(_parser(words).parse_args(words))
+    assert tuple(told[name] for name in ("brand", "files", "action", "folder", "sources") if name in told) == want
 
 
 @pytest.mark.parametrize(
