@@ -62,6 +62,8 @@ def test_flags_may_stand_anywhere(words: list[str], want: tuple[object, ...]) ->
         (["watch", "drive.mkv", "--lang", "eu"], 2, r".*'eu'.*nearest.*"),
         (["watch", "drive.mkv", "--country", "XX"], 2, r".*'XX'.*"),
         (["watch", "drive.mkv", "--task", "sings"], 2, r"unknown task 'sings'.*signs.*"),
+        (["watch", "drive.mkv", "--gallery", "brands.gallery"], 2, r"--gallery is for --task logos, not for signs"),
+        (["watch", "drive.mkv", "--profile", "raw"], 2, r"--profile is for --task logos, not for signs"),
         (["watch", "drive.mkv", "--batch", "0"], 2, r"batch\.size must be 1 or more, got 0"),
         (
             ["watch", "drive.mkv", "--config", "typo.toml"],
