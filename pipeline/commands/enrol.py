@@ -6,16 +6,18 @@ A folder in place of the brand takes up each picture in it, as the brand that th
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from detectors.errors import DataError
 from detectors.gallery import Gallery, embed
-from detectors.reading import Reader, can_read
-from detectors.rendering import Likeness, icon, read_likeness
+from detectors.reading import Reader, can_read, folded
+from detectors.rendering import LONGEST_PX, Likeness, draw_svg, icon, read_likeness
 from detectors.wording import letters_of
 from pipeline.errors import ConfigError, SinkError
 
@@ -71,6 +73,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _likenesses(args: argparse.Namespace) -> list[tuple[str, Likeness]]:
     """What is to be taken up, with its brand. Raises ConfigError where there is nothing, DataError where it is bad."""
+    for word in args.text:
+        if not folded(word):
+            raise ConfigError(f"--text {word!r}: no letter or digit is in it, so it can never be read")
+    for word in args.files:
+        if Path(word).is_dir():
+            raise ConfigError(f"{word}: a folder; name its files, or put it in place of BRAND, with a file a brand")
+        _check_letters(Path(word))
     if args.files or args.icon or args.text:
         given = [read_likeness(word) for word in args.files] + [icon(name) for name in args.icon]
         return [(args.brand, likeness) for likeness in given]
@@ -80,7 +89,32 @@ def _likenesses(args: argparse.Namespace) -> list[tuple[str, Likeness]]:
     files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in PICTURES and file.is_file()]
     if not files:
         raise ConfigError(f"{folder}: no pictures in it ({', '.join(sorted(PICTURES))})")
+    for file in files:
+        _check_letters(file)
     return [(file.stem, read_likeness(str(file))) for file in files]
+
+
+def _check_letters(path: Path) -> None:
+    """Raise DataError for an SVG with text of which nothing is drawn, as where its fonts are not on this machine.
+
+    A word mark would be enrolled without its word. Of several texts one that is drawn is enough.
+    """
+    if path.suffix.lower() != ".svg" or not path.is_file():
+        return
+    svg = path.read_text("utf-8", errors="replace")
+    texts = re.findall(r"<text\b[^>]*>(.*?)</text>", svg, re.DOTALL)
+    if not any(re.sub("<[^>]*>", "", text).strip() for text in texts):
+        return
+    try:
+        whole = draw_svg(svg, width=LONGEST_PX, height=LONGEST_PX)
+        without = draw_svg(re.sub(r"(</?)text\b", r"\1metadata", svg), width=LONGEST_PX, height=LONGEST_PX)
+    except DataError:
+        return  # of a damaged file `read_likeness` tells, and a drawing that is nothing without its text has it
+    if np.array_equal(whole, without):
+        raise DataError(
+            f"{path}: its text cannot be drawn, as where this machine lacks the font; turn it into outlines, "
+            "or take it out"
+        )
 
 
 def save(gallery: Gallery, path: Path) -> None:
