@@ -46,6 +46,22 @@ def test_a_record_of_another_type_is_told(tmp_path: Path, capsys: pytest.Capture
     assert told == f"wayside: {tmp_path}: the account is not as it was written\n"
 
 
+@pytest.mark.parametrize("words", [["ledger", "recount"], ["ledger", "export", "--out", "x.csv"], ["report"]])
+def test_what_is_made_of_a_changed_account_comes_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "out" / FILE, film(5))
+    assert main([*words, "out"]) == 0
+    assert capsys.readouterr().err == ""
+    with closing(sqlite3.connect(tmp_path / "out" / FILE)) as connection:
+        more = "json_set(body, '$.impression.on_screen_seconds', 99.0)"
+        connection.execute(f"UPDATE records SET body = {more} WHERE kind = 'impression'")
+        connection.commit()
+    assert main([*words, "out"]) == 0
+    assert "out: the account is not as it was written: do not rely on these figures" in capsys.readouterr().err
+
+
 @contextmanager
 def handed_over(folder: Path, mode: int = 0o444) -> Iterator[Path]:
     """A copy of an account where nothing can be written, as on a medium; root may write everywhere, so is not root."""

@@ -179,7 +179,7 @@ def test_of_several_runs_one_is_shown_and_never_two_added(
     earlier = re.search(r"run ([0-9a-f]{32})", first.text)
     assert earlier is not None
     assert main(["report", str(folder), "--run", earlier[1][:8], "--out", str(folder / "first.html")]) == 0
-    assert "1 other runs" in capsys.readouterr().out
+    assert "left out: 1 other run in the folder" in capsys.readouterr().out
     again = Page(folder / "first.html")
     assert earlier[1] in again.text
     assert "4.0 s · 53.2 %" in again.text

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
@@ -16,6 +16,7 @@ from pipeline.brands.chain import read_ledger, verify
 from pipeline.brands.evidence import Proof, problems
 from pipeline.brands.exports import FORMATS, export
 from pipeline.brands.profiles import find_profile
+from pipeline.commands.enrol import counted
 from pipeline.errors import ConfigError, SinkError
 from pipeline.events import row
 
@@ -58,6 +59,13 @@ def _verify(args: argparse.Namespace) -> int:
     return 0
 
 
+def warn(folder: Path, problems: Sequence[str]) -> None:
+    """Say that figures are of an account that was changed, which a table of them does not tell."""
+    if problems:
+        line = "the account is not as it was written: do not rely on these figures (`wayside ledger verify` says more)"
+        print(f"wayside: {folder}: {line}", file=sys.stderr)
+
+
 def _evidence(path: Path) -> list[str]:
     """Say what is wrong with the files that the records name."""
     folder = path if path.is_dir() else path.parent
@@ -70,11 +78,12 @@ def _evidence(path: Path) -> list[str]:
 def _export(args: argparse.Namespace) -> int:
     if args.out is None:
         raise ConfigError("ledger export needs --out: the file to write")
+    warn(args.folder, verify(args.folder).problems)
     with read_ledger(args.folder) as connection:
         account = find_account(connection, args.run)
         count = export(account, args.format, args.out)
         if not args.quiet:
-            print(f"{args.out}: {count} impressions of run {account.run.id}")
+            print(f"{args.out}: {counted(count, 'impression')} of run {account.run.id}")
     return 0
 
 
@@ -82,6 +91,7 @@ def _recount(args: argparse.Namespace) -> int:
     if args.profiles is not None and args.profile is None:
         raise ConfigError("--profiles needs --profile: which of them?")
     profile = None if args.profile is None else find_profile(args.profile, args.profiles)
+    warn(args.folder, verify(args.folder).problems)
     with read_ledger(args.folder) as connection, _output(args.out) as out:
         for impression in find_account(connection, args.run).recount(profile):
             out.write(json.dumps(row(impression), ensure_ascii=False) + "\n")
