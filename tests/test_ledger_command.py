@@ -138,6 +138,8 @@ def test_bench_finds_what_it_wrote(capsys: pytest.CaptureFixture[str]) -> None:
         (["recount", "."], "there is no account; one is in empty"),
         (["recount", "empty"], "the account is empty"),
         (["verify", "streams"], "streams holds accounts of several streams: streams/a, streams/b"),
+        (["verify", "empty", "--head", "5dc16cec"], "--head must be a hash of 64 hexadecimal digits, got '5dc16cec'"),
+        (["verify", "empty", "--head", ""], "--head must be a hash of 64 hexadecimal digits, got ''"),
         (["bench", "--hours", "0"], "--hours must be more than 0"),
     ],
 )

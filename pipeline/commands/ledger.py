@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -46,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    if args.head is not None and not re.fullmatch("[0-9a-fA-F]{64}", args.head.strip()):
+        raise ConfigError(f"--head must be a hash of 64 hexadecimal digits, got {args.head!r}")
     verdict = verify(args.folder, args.head)
     found = [*verdict.problems, *_evidence(args.folder)]
     for problem in found:
