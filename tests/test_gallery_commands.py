@@ -170,6 +170,13 @@ def test_what_cannot_be_is_told_in_one_line_and_nothing_changes(
     assert Path("brands.gallery").read_bytes() == before
 
 
+def test_a_name_that_differs_in_case_or_spaces_alone_is_told(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = "'Aurelo' is enrolled too: to the account that is another brand than 'aurelo '"
+    for words, is_told in ((["aurelo ", "--text", "A"], True), (["aurelo ", "--text", "B"], False)):
+        assert main(["enrol", *words, "--gallery", "brands.gallery"]) == 0
+        assert (told in capsys.readouterr().out) == is_told, "once, when it is new"
+
+
 def test_an_empty_text_of_a_drawing_is_not_missed(at: Path) -> None:
     Path("dot.svg").write_text(LETTERED.format(" "))
     assert main(["enrol", "Dot", "dot.svg", "--gallery", "dot.gallery", "-q"]) == 0

@@ -10,6 +10,7 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 from tqdm import tqdm
@@ -136,10 +137,19 @@ def _summary(args: argparse.Namespace, brands: Sequence[str], old: Gallery, new:
     lines = [f"{args.brand}: {told} added, {counted(sum(len(e.embeddings) for e in mine), 'view')} in all"]
     if letters:
         lines.append(f"read in its pictures: {', '.join(letters)} (if it says nothing of the kind: --no-letters)")
+    for brand in brands:
+        alike = [other for other in new.brands if other != brand and _plain(other) == _plain(brand)]
+        if brand not in old.brands and alike:
+            lines.append(f"{alike[0]!r} is enrolled too: to the account that is another brand than {brand!r}")
     if old.threshold is not None and new.threshold is None:
         lines.append("its threshold was measured without them: `wayside gallery check --set` measures it anew")
     lines.append(f"{args.gallery}: {counted(len(new.brands), 'brand')}, {counted(len(new.exemplars), 'exemplar')}")
     return "\n".join(lines)
+
+
+def _plain(name: str) -> str:
+    """A name without case, and without what cannot be seen of its spaces."""
+    return " ".join(normalize("NFKC", name).casefold().split())
 
 
 def counted(number: int, what: str) -> str:
