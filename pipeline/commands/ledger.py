@@ -34,7 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profiles", type=Path, metavar="FILE", help="recount: a file of rules (default: the shipped)")
     parser.add_argument("--run", metavar="ID", help="recount, export: the run whose id begins so (default: the last)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="recount, export: the file (recount, default: output)")
-    parser.add_argument("--format", choices=list(FORMATS), default="csv", help="export: as what (default: csv)")
+    parser.add_argument(
+        "--format", choices=list(FORMATS), help="export: as what (default: as the file is named, else csv)"
+    )
     parser.add_argument(
         "--hours", type=float, default=10.0, help="bench: length of the generated account (default: 10)"
     )
@@ -84,7 +86,8 @@ def _export(args: argparse.Namespace) -> int:
     warn(args.folder, verify(args.folder).problems)
     with read_ledger(args.folder) as connection:
         account = find_account(connection, args.run)
-        count = export(account, args.format, args.out)
+        named = args.out.suffix.lower().removeprefix(".")
+        count = export(account, args.format or (named if named in FORMATS else "csv"), args.out)
         if not args.quiet:
             print(f"{args.out}: {counted(count, 'impression')} of run {account.run.id}")
     return 0
