@@ -147,15 +147,17 @@ def test_each_impression_of_a_brand_gets_a_look_of_its_own(tmp_path: Path) -> No
     assert second.seconds == 70 / FPS
 
 
-def test_a_shot_cut_parts_two_looks_of_one_second(tmp_path: Path) -> None:
+@pytest.mark.parametrize("believed", [15, 17], ids=["at once", "some frames later"])
+@pytest.mark.parametrize("side", [30, 60], ids=["smaller", "larger"])
+def test_a_shot_cut_parts_two_looks_of_one_second(tmp_path: Path, believed: int, side: int) -> None:
     evidence = Evidence(tmp_path, None)
     for number in range(10, 20):
-        side = 40 if number < 15 else 60
-        evidence.offer(still(number), [Seen("Acme", square(side), 0.9)], is_new_shot=number == 15)
+        seen = [Seen("Acme", square(40 if number < 15 else side), 0.9)] if not 15 <= number < believed else []
+        evidence.offer(still(number), seen, is_new_shot=number == 15)
     before = evidence.take(impression(start=10, end=15, best_seconds=10 / FPS))
     after = evidence.take(impression(start=15, end=20, best_seconds=15 / FPS))
     assert before.xyxy == square(40)
-    assert after.xyxy == square(60)
+    assert after.xyxy == square(side)
 
 
 def test_the_look_that_the_impression_calls_its_best_goes_before_a_better_one(tmp_path: Path) -> None:

@@ -150,6 +150,7 @@ class Evidence:
         self._origin: int | None = None
         self._time_base = Fraction(1)
         self._candidates: dict[str, list[_Candidate]] = {}
+        self._shot = -inf  # when it began, seconds
         with suppress(OSError):
             for left in self._folder.glob("*.part"):
                 left.unlink()
@@ -163,10 +164,12 @@ class Evidence:
         if self._origin is None:
             self._time_base = frame.time_base
             self._origin = frame.pts - round(Fraction(frame.pts_seconds) / frame.time_base)
+        if is_new_shot:  # what was seen in it is often believed, and so offered, only some frames later
+            self._shot = frame.pts_seconds
         still = _Still(frame)
         is_kept = False
         for each in seen:
-            is_kept |= self._consider(still, frame, each, is_new_shot)
+            is_kept |= self._consider(still, frame, each)
         if is_kept:
             self._spill()
 
@@ -210,15 +213,13 @@ class Evidence:
             reasons.append(self._no_span or "no span: the source could not be read again")
         return Proof(**table, without="; ".join(reasons) or None)
 
-    def _consider(self, still: _Still, frame: Frame, seen: Seen, is_new_shot: bool) -> bool:
+    def _consider(self, still: _Still, frame: Frame, seen: Seen) -> bool:
         box = _within(seen.xyxy, frame.size_wh)
         if box is None:
             return False
         candidates = self._candidates.setdefault(seen.brand, [])
         last = candidates[-1] if candidates else None
-        if last is not None and (
-            frame.pts_seconds - last.opened >= _BUCKET_SECONDS or (is_new_shot and last.still is not still)
-        ):
+        if last is not None and (frame.pts_seconds - last.opened >= _BUCKET_SECONDS or last.opened < self._shot):
             last = None
         rough = (box[2] - box[0]) * (box[3] - box[1]) * seen.score
         now = frame.pts_seconds
