@@ -160,6 +160,16 @@ def test_a_shot_cut_parts_two_looks_of_one_second(tmp_path: Path, believed: int,
     assert after.xyxy == square(side)
 
 
+@pytest.mark.parametrize(("bridge", "has_looks"), [(0.0, [True, True]), (0.1, [True, False])])
+def test_a_miss_that_is_not_bridged_parts_two_looks(tmp_path: Path, bridge: float, has_looks: list[bool]) -> None:
+    evidence = Evidence(tmp_path, None, bridge_seconds=bridge)
+    offered(
+        evidence, [still(n) for n in range(10, 20)], {n: square(40 if n < 15 else 30) for n in range(10, 20) if n != 15}
+    )
+    proofs = [evidence.take(impression(start=start, end=end, best_seconds=1e9)) for start, end in ((10, 15), (16, 20))]
+    assert [proof.crop is not None for proof in proofs] == has_looks
+
+
 def test_the_look_that_the_impression_calls_its_best_goes_before_a_better_one(tmp_path: Path) -> None:
     evidence = Evidence(tmp_path, None)
     offered(evidence, [still(10), still(50)], {10: square(40), 50: square(60)})
