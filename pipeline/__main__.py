@@ -17,6 +17,7 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
+from typing import Any
 
 COMMANDS = {
     "watch": ("pipeline.commands.watch", "watch videos, images and cameras: signs in the driver's language"),
@@ -77,13 +78,29 @@ def _leave(code: int | None = None) -> None:
     os._exit(code)
 
 
+class _CommandParser(argparse.ArgumentParser):
+    """Takes flags and other words in any order, as `enrol Acme --gallery brands.gallery acme.svg`."""
+
+    _is_sorting = False
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Parse the flags first, then the rest: by itself argparse takes only words that stand together."""
+        if self._is_sorting or "--" in (args or ()):  # which the first pass would swallow
+            return super().parse_known_args(args, namespace)
+        self._is_sorting = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._is_sorting = False
+
+
 def _parser(words: Sequence[str]) -> argparse.ArgumentParser:
     """Build the parser; of the commands only the one that is called tells its flags, the others stay unimported."""
     parser = argparse.ArgumentParser(
         prog="wayside", description="Watches video: traffic signs in the driver's language."
     )
     parser.add_argument("--version", action="version", version=f"wayside {version('wayside')}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_CommandParser)
     called = next((word for word in words if not word.startswith("-")), None)
     for name, (module, line) in COMMANDS.items():
         command = commands.add_parser(name, help=line, description=line[0].upper() + line[1:] + ".")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.__main__ import COMMANDS, main
+from pipeline.__main__ import COMMANDS, _parser, main
 from tests.worlds import Sign, write_world
 
 
@@ -40,6 +40,20 @@ def test_version() -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "want"),
+    [
+        (["enrol", "Acme", "--gallery", "g", "a.svg", "-q", "b.svg"], ("Acme", ["a.svg", "b.svg"])),
+        (["enrol", "--gallery", "g", "--", "-Acme", "a.svg"], ("-Acme", ["a.svg"])),
+        (["ledger", "recount", "--profile", "raw", "out"], ("recount", Path("out"))),
+        (["watch", "a.mp4", "--task", "logos", "b.mp4"], (["a.mp4", "b.mp4"],)),
+    ],
+)
+def test_flags_may_stand_anywhere(words: list[str], want: tuple[object, ...]) -> None:
+    told = vars(_parser(words).parse_args(words))
+    assert tuple(told[name] for name in ("brand", "files", "action", "folder", "sources") if name in told) == want
+
+
+@pytest.mark.parametrize(
     ("args", "code", "line"),
     [
         (["watch", "none.mp4"], 1, r"none\.mp4: no such file or folder"),
@@ -48,6 +62,8 @@ def test_version() -> None:
         (["watch", "drive.mkv", "--lang", "eu"], 2, r".*'eu'.*nearest.*"),
         (["watch", "drive.mkv", "--country", "XX"], 2, r".*'XX'.*"),
         (["watch", "drive.mkv", "--task", "sings"], 2, r"unknown task 'sings'.*signs.*"),
+        (["watch", "drive.mkv", "--gallery", "brands.gallery"], 2, r"--gallery is for --task logos, not for signs"),
+        (["watch", "drive.mkv", "--profile", "raw"], 2, r"--profile is for --task logos, not for signs"),
         (["watch", "drive.mkv", "--batch", "0"], 2, r"batch\.size must be 1 or more, got 0"),
         (
             ["watch", "drive.mkv", "--config", "typo.toml"],

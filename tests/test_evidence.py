@@ -147,15 +147,27 @@ def test_each_impression_of_a_brand_gets_a_look_of_its_own(tmp_path: Path) -> No
     assert second.seconds == 70 / FPS
 
 
-def test_a_shot_cut_parts_two_looks_of_one_second(tmp_path: Path) -> None:
+@pytest.mark.parametrize("believed", [15, 17], ids=["at once", "some frames later"])
+@pytest.mark.parametrize("side", [30, 60], ids=["smaller", "larger"])
+def test_a_shot_cut_parts_two_looks_of_one_second(tmp_path: Path, believed: int, side: int) -> None:
     evidence = Evidence(tmp_path, None)
     for number in range(10, 20):
-        side = 40 if number < 15 else 60
-        evidence.offer(still(number), [Seen("Acme", square(side), 0.9)], is_new_shot=number == 15)
+        seen = [Seen("Acme", square(40 if number < 15 else side), 0.9)] if not 15 <= number < believed else []
+        evidence.offer(still(number), seen, is_new_shot=number == 15)
     before = evidence.take(impression(start=10, end=15, best_seconds=10 / FPS))
     after = evidence.take(impression(start=15, end=20, best_seconds=15 / FPS))
     assert before.xyxy == square(40)
-    assert after.xyxy == square(60)
+    assert after.xyxy == square(side)
+
+
+@pytest.mark.parametrize(("bridge", "has_looks"), [(0.0, [True, True]), (0.1, [True, False])])
+def test_a_miss_that_is_not_bridged_parts_two_looks(tmp_path: Path, bridge: float, has_looks: list[bool]) -> None:
+    evidence = Evidence(tmp_path, None, bridge_seconds=bridge)
+    offered(
+        evidence, [still(n) for n in range(10, 20)], {n: square(40 if n < 15 else 30) for n in range(10, 20) if n != 15}
+    )
+    proofs = [evidence.take(impression(start=start, end=end, best_seconds=1e9)) for start, end in ((10, 15), (16, 20))]
+    assert [proof.crop is not None for proof in proofs] == has_looks
 
 
 def test_the_look_that_the_impression_calls_its_best_goes_before_a_better_one(tmp_path: Path) -> None:

@@ -165,6 +165,22 @@ def test_the_command(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "--out" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("words", "begins"),
+    [
+        (["x.parquet"], b"PAR1"),
+        (["x.JSONL"], b'{"type": "run"'),
+        (["x.csv"], b'\xef\xbb\xbf"type"'),
+        (["x.txt"], b'\xef\xbb\xbf"type"'),
+        (["x.csv", "--format", "jsonl"], b'{"type": "run"'),
+    ],
+)
+def test_the_name_of_the_file_says_the_format(folder: Path, words: list[str], begins: bytes) -> None:
+    name, *flags = words
+    assert main(["ledger", "export", str(folder), "--out", str(folder / name), *flags]) == 0
+    assert (folder / name).read_bytes().startswith(begins)
+
+
 def test_verify_also_checks_the_evidence(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["ledger", "verify", str(folder)]) == 1
     assert f"evidence {'a' * 64}: is missing" in capsys.readouterr().out

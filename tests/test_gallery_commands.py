@@ -20,6 +20,11 @@ from pipeline.__main__ import main
 from pipeline.commands.gallery import _streets
 from pipeline.samples.match.brands import BRANDS, LOOKALIKES, draw
 
+LETTERED = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 60 20"><circle cx="10" cy="10" r="9"/>'
+    '<text x="22" y="15" fill="none"><tspan>{}</tspan></text></svg>'
+)
+
 
 @pytest.fixture(scope="module")
 def stock(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -113,6 +118,10 @@ def test_the_same_words_make_the_same_file(at: Path) -> None:
         (["enrol", "X", "none.png"], 2, r"none\.png: no such file"),
         (["enrol", "X", "notes.png"], 2, r"notes\.png: not a picture \(SVG, PNG, JPEG, WebP\), or a damaged one"),
         (["enrol", "X", "empty.svg"], 2, r"empty\.svg: nothing is drawn in it"),
+        (["enrol", "X", "bare"], 2, r"bare: a folder; name its files, or put it in place of BRAND.*"),
+        (["enrol", "X", "--text", "!?"], 2, r"--text '!\?': no letter or digit is in it, so it can never be read"),
+        (["enrol", "X", "lettered.svg"], 2, r"lettered\.svg: its text cannot be drawn, .*turn it into outlines.*"),
+        (["enrol", "lettered"], 2, r"lettered/a\.svg: its text cannot be drawn, .*"),
         (["enrol", "X", "Aurelo.png@1,1,9000,50"], 2, r"Aurelo\.png: the box 1,1,9000,50 is not in the picture.*"),
         (["enrol", "X", "Aurelo.png", "--icon", "addidas"], 2, r"no icon 'addidas' .*nearest: adidas.*"),
         (["enrol", "X"], 2, r"nothing to know 'X' by: give a FILE, --icon or --text"),
@@ -146,6 +155,9 @@ def test_what_cannot_be_is_told_in_one_line_and_nothing_changes(
     Path("notes.png").write_text("Dear diary")
     Path("empty.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 9"></svg>')
     Path("bare").mkdir()
+    Path("lettered").mkdir()
+    for path in (Path("lettered.svg"), Path("lettered/a.svg")):
+        path.write_text(LETTERED.format("ACME"))  # no ink, as no font: which there are differs from machine to machine
     Gallery().with_texts("X", ["X"]).save(Path("words.gallery"))
     if "other" in args:
         other_weights(Path("other"))
@@ -156,6 +168,18 @@ def test_what_cannot_be_is_told_in_one_line_and_nothing_changes(
     assert out.out == ""
     assert re.fullmatch(f"wayside: {line}\n", out.err), out.err
     assert Path("brands.gallery").read_bytes() == before
+
+
+def test_a_name_that_differs_in_case_or_spaces_alone_is_told(at: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = "'Aurelo' is enrolled too: to the account that is another brand than 'aurelo '"
+    for words, is_told in ((["aurelo ", "--text", "A"], True), (["aurelo ", "--text", "B"], False)):
+        assert main(["enrol", *words, "--gallery", "brands.gallery"]) == 0
+        assert (told in capsys.readouterr().out) == is_told, "once, when it is new"
+
+
+def test_an_empty_text_of_a_drawing_is_not_missed(at: Path) -> None:
+    Path("dot.svg").write_text(LETTERED.format(" "))
+    assert main(["enrol", "Dot", "dot.svg", "--gallery", "dot.gallery", "-q"]) == 0
 
 
 def test_a_broken_gallery_is_not_written_over(at: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,14 +1,17 @@
 """`wayside ledger`: what it prints, and how it ends."""
 
 import json
+import os
 import sqlite3
-from contextlib import closing
+import tempfile
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from pipeline.__main__ import main
-from pipeline.brands.chain import FILE
+from pipeline.brands.chain import FILE, open_ledger, verify
 from pipeline.brands.profiles import find_profile
 from pipeline.events import row
 from tests.test_ledger import NOTHING, film, identity, write
@@ -30,6 +33,68 @@ def test_verify(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out, told = capsys.readouterr()
     assert "record 3: is missing" in out
     assert "not as it was written" in told
+
+
+def test_a_record_of_another_type_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / FILE, film(5))
+    with closing(sqlite3.connect(tmp_path / FILE)) as connection:
+        connection.execute("UPDATE records SET hash = 'abc' WHERE kind = 'impression'")
+        connection.commit()
+    assert main(["ledger", "verify", str(tmp_path)]) == 1
+    out, told = capsys.readouterr()
+    assert "(impression): does not fit its hash" in out
+    assert told == f"wayside: {tmp_path}: the account is not as it was written\n"
+
+
+@pytest.mark.parametrize("words", [["ledger", "recount"], ["ledger", "export", "--out", "x.csv"], ["report"]])
+def test_what_is_made_of_a_changed_account_comes_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "out" / FILE, film(5))
+    assert main([*words, "out"]) == 0
+    assert capsys.readouterr().err == ""
+    with closing(sqlite3.connect(tmp_path / "out" / FILE)) as connection:
+        more = "json_set(body, '$.impression.on_screen_seconds', 99.0)"
+        connection.execute(f"UPDATE records SET body = {more} WHERE kind = 'impression'")
+        connection.commit()
+    assert main([*words, "out"]) == 0
+    assert "out: the account is not as it was written: do not rely on these figures" in capsys.readouterr().err
+
+
+@contextmanager
+def handed_over(folder: Path, mode: int = 0o444) -> Iterator[Path]:
+    """A copy of an account where nothing can be written, as on a medium; root may write everywhere, so is not root."""
+    with tempfile.TemporaryDirectory() as made:
+        (path := Path(made, FILE)).write_bytes((folder / FILE).read_bytes())
+        path.chmod(mode)
+        Path(made).chmod(0o555)
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield path
+        finally:
+            os.seteuid(user)
+            Path(made).chmod(0o755)
+
+
+def test_an_account_is_verified_where_nothing_can_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, head = write(tmp_path / FILE, film(5))
+    with handed_over(tmp_path) as path:
+        assert main(["ledger", "recount", str(path.parent)]) == 0
+        assert capsys.readouterr().err == ""
+        verdict = verify(path, head)
+        assert (verdict.problems, verdict.since_head, list(path.parent.iterdir())) == ([], 0, [path])
+
+
+def test_what_may_not_be_read_is_not_said_to_be_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(tmp_path / FILE, film(5))
+    with handed_over(tmp_path, mode=0) as path:
+        assert main(["ledger", "verify", str(path.parent)]) == 2
+        assert capsys.readouterr().err == f"wayside: {path}: cannot be read: Permission denied\n"
 
 
 @pytest.mark.parametrize("profile", ["raw", "one-second"])
@@ -70,10 +135,24 @@ def test_bench_finds_what_it_wrote(capsys: pytest.CaptureFixture[str]) -> None:
     [
         (["verify"], "needs the folder of an account"),
         (["verify", "nowhere"], "nowhere: there is no account"),
-        (["recount", "."], "there is no account"),
+        (["recount", "."], "there is no account; one is in empty"),
+        (["recount", "empty"], "the account is empty"),
+        (["verify", "streams"], "streams holds accounts of several streams: streams/a, streams/b"),
+        (["verify", "empty", "--head", "5dc16cec"], "--head must be a hash of 64 hexadecimal digits, got '5dc16cec'"),
+        (["verify", "empty", "--head", ""], "--head must be a hash of 64 hexadecimal digits, got ''"),
         (["bench", "--hours", "0"], "--hours must be more than 0"),
     ],
 )
-def test_what_cannot_be(words: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be(
+    words: list[str],
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in ("empty", "streams/a", "streams/b"):
+        Path(folder).mkdir(parents=True)
+        open_ledger(Path(folder, FILE)).close()
     assert main(["ledger", *words]) == 2
     assert message in capsys.readouterr().err

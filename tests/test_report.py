@@ -14,11 +14,13 @@ from urllib.parse import unquote, urlsplit
 
 import numpy as np
 import pytest
+from matplotlib import get_data_path
 from PIL import Image as Pillow
+from PIL import ImageFont
 
 from pipeline.__main__ import main
 from pipeline.brands.chain import FILE
-from pipeline.brands.charts import positions
+from pipeline.brands.charts import bars, positions
 from pipeline.brands.report import Brand, write_report
 from pipeline.errors import ConfigError
 from streams.av_source import AvSource
@@ -143,7 +145,19 @@ def test_names_are_only_words(folder: Path) -> None:
     assert page.text.count(EVIL) >= 3  # in the tables, and above its evidence
     assert "株式会社 Öl" in page.text
     drawn = [" ".join(word.split()) for word in page.words]
-    assert EVIL[:25] + "…" in drawn  # in the drawings, cut
+    assert any(word.endswith("…") and EVIL.startswith(word[:-1]) for word in drawn)  # in the drawings, cut
+
+
+@pytest.mark.parametrize(
+    "name", ["W" * 60, "Mitsubishi Heavy Industries", "日本放送協会テレビジョン放送局株式会社", "i" * 60]
+)
+def test_names_in_drawings_are_cut_to_their_room(name: str) -> None:
+    drawing = bars([(name, 1.0, "1 s"), ("Öl", 1.0, "1 s")], about="Seconds")
+    cut, whole, *_ = re.findall(r"<text[^>]*text-anchor: end[^>]*>([^<]+)</text>", drawing)
+    letters = ImageFont.truetype(Path(get_data_path(), "fonts/ttf/DejaVuSans.ttf"), 90)
+    width = sum(9 if ord(c) > 0x2FFF else letters.getlength(c) / 10 for c in cut)
+    assert 100 < width < 72 * 1.75, f"{cut} has 1.75 inches of 72 px"
+    assert (cut.removesuffix("…"), whole) == (name[: len(cut) - 1], "Öl")
 
 
 @pytest.mark.parametrize("closed", [True, False])
@@ -179,7 +193,7 @@ def test_of_several_runs_one_is_shown_and_never_two_added(
     earlier = re.search(r"run ([0-9a-f]{32})", first.text)
     assert earlier is not None
     assert main(["report", str(folder), "--run", earlier[1][:8], "--out", str(folder / "first.html")]) == 0
-    assert "1 other runs" in capsys.readouterr().out
+    assert "left out: 1 other run in the folder" in capsys.readouterr().out
     again = Page(folder / "first.html")
     assert earlier[1] in again.text
     assert "4.0 s · 53.2 %" in again.text

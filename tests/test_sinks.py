@@ -195,6 +195,20 @@ def test_a_disk_that_is_full(tmp_path: Path) -> None:
         sinks.write(SIGHTING)
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_two_runs_do_not_write_one_file(tmp_path: Path, goes_on: bool) -> None:
+    path = tmp_path / "events.jsonl"
+    first = JsonLines(path)
+    first.write({"n": 1})
+    with pytest.raises(SinkError, match=r"events\.jsonl: another run writes it; give this one another folder"):
+        JsonLines(path, goes_on=goes_on)
+    first.write({"n": 2})
+    first.close()
+    assert path.read_text() == '{"n": 1}\n{"n": 2}\n'
+    JsonLines(path, goes_on=goes_on).close()
+    assert path.read_text() == ('{"n": 1}\n{"n": 2}\n' if goes_on else ""), "the next run begins anew, or goes on"
+
+
 def test_lines_of_a_live_stream_wait_for_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a disk with room for one and a half lines: the half is taken back, and more than may wait is an error."""
     path, room = tmp_path / "events.jsonl", 3000

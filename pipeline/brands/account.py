@@ -165,6 +165,8 @@ def accounts(connection: sqlite3.Connection) -> list[Account]:
 def find_account(connection: sqlite3.Connection, run: str | None = None) -> Account:
     """Return the account of the run whose id begins so, or the last one; ConfigError where that is not one."""
     found = [account for account in accounts(connection) if run is None or account.run.id.startswith(run)]
+    if run is None and not found:
+        raise ConfigError("the account is empty: no run was ever written to it")
     if not found or (run is not None and len(found) > 1):
         known = ", ".join(account.run.id for account in accounts(connection)) or "none"
         raise ConfigError(f"run {run!r}: there is no such one, or more than one; known are {known}")

@@ -96,19 +96,47 @@ def last_record(connection: sqlite3.Connection) -> tuple[int, bytes]:
 def read_ledger(path: Path) -> Iterator[sqlite3.Connection]:
     """Open a ledger, or the folder that holds one, for reading; ConfigError where there is none, SinkError where it
     cannot be read."""
-    path = path / FILE if path.is_dir() else path
+    folder, path = path, path / FILE if path.is_dir() else path
     if not path.is_file():
-        raise ConfigError(f"{path}: there is no account")
+        streams = [str(found.parent) for found in sorted(folder.glob(f"*/{FILE}"))]
+        if len(streams) > 1:
+            raise ConfigError(f"{folder} holds accounts of several streams: {', '.join(streams)}")
+        raise ConfigError(f"{path}: there is no account" + "".join(f"; one is in {stream}" for stream in streams))
     try:
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        connection = _opened(path)
         try:
             yield connection
         finally:
             connection.close()
-    except (sqlite3.Error, ValueError, KeyError, TypeError) as error:
+    except (sqlite3.Error, ValueError, LookupError, TypeError, AttributeError) as error:
         if isinstance(error, ConfigError):
             raise
         raise SinkError(f"{path}: the account cannot be read: {error}") from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """Open a file for reading, also where nothing can be written beside it, as on a medium that was handed over.
+
+    ConfigError where it may not be read: that says nothing of what is in it.
+    """
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    url, log = path.absolute().as_uri(), path.with_name(path.name + "-wal")
+    connection = sqlite3.connect(f"{url}?mode=ro", uri=True)
+    try:
+        connection.execute("SELECT 1 FROM sqlite_master").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        if log.exists() and log.stat().st_size:
+            raise
+        # SQLite wants to lay an index of its log beside the file. There is no log: the file is all there is.
+        connection = sqlite3.connect(f"{url}?mode=ro&immutable=1", uri=True)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 @dataclass(frozen=True, slots=True)

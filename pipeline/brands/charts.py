@@ -12,6 +12,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from unicodedata import east_asian_width
 
 from pipeline.errors import ConfigError
 
@@ -34,6 +35,9 @@ _WIDTH = 10.4
 """Inches of 72 px: about the width of the page, so letters keep their size."""
 
 _ROW = 0.3
+
+_NAMES = 1.75
+"""Inches for the names of rows."""
 
 _SINGLE_BARS = 300
 """Of a brand with more, bars less than a pixel apart are drawn as one: a page of ten hours stays a page."""
@@ -147,7 +151,7 @@ def positions(maps: Sequence[tuple[str, Sequence[float], Sequence[float | None]]
     def draw(figure: Figure) -> None:
         for place, (name, shares, means) in enumerate(maps):
             axes = figure.add_subplot(count, columns, place + 1)
-            axes.set_title(_short(name, 24), fontsize=9, loc="left", parse_math=False, color=_INK, pad=4)
+            axes.set_title(_short(name, 2.2), fontsize=9, loc="left", parse_math=False, color=_INK, pad=4)
             for cell, (share, mean) in enumerate(zip(shares, means, strict=True)):
                 row, column = divmod(cell, 3)
                 corner = (column, 2 - row)
@@ -198,8 +202,8 @@ def _rows(figure: Figure, names: Sequence[str], *, top: float = 0.05) -> Axes:
     """Make axes with a row a name, the first on top, and room for the names at the left."""
     width, height = figure.get_size_inches()
     bottom = 0.1 if height <= 0.2 + _ROW * len(names) else height - _ROW * len(names) - top
-    axes = figure.add_axes((1.75 / width, bottom / height, 1 - 2.0 / width, 1 - (bottom + top) / height))
-    axes.set_yticks(range(len(names)), [_short(name, 26) for name in names], parse_math=False)
+    axes = figure.add_axes((_NAMES / width, bottom / height, 1 - (_NAMES + 0.25) / width, 1 - (bottom + top) / height))
+    axes.set_yticks(range(len(names)), [_short(name, _NAMES - 0.1) for name in names], parse_math=False)
     axes.set_ylim(len(names) - 0.5, -0.5)
     return axes
 
@@ -211,9 +215,24 @@ def _box(corner: tuple[float, float], *, alpha: float) -> Any:
     return Rectangle(corner, 1, 1, facecolor=(red, green, blue, alpha), edgecolor=_LINE, linewidth=0.8)
 
 
-def _short(name: str, most: int) -> str:
+def _short(name: str, inches: float) -> str:
+    """Cut a name to what has room, by the measure of matplotlib's letters: hardly any are wider."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    def fits(text: str) -> bool:
+        # Scripts that are set in squares, and emoji, are not among those letters. No letter is wider than a W.
+        known = "".join("W" if east_asian_width(c) in "WF" else c for c in text)
+        width, _, _ = text_to_path.get_text_width_height_descent(known, FontProperties(size=9), ismath=False)
+        return bool(width <= 72 * inches)
+
     line = " ".join(name.split())
-    return line if len(line) <= most else line[: most - 1] + "…"
+    if fits(line):
+        return line
+    line = line[:60]
+    while not fits(line.rstrip() + "…"):
+        line = line[:-1]
+    return line.rstrip() + "…"
 
 
 def _svg(draw: Callable[[Figure], None], size: tuple[float, float], name: str, about: str) -> str:

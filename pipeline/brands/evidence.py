@@ -139,17 +139,24 @@ class Evidence:
     source_url: as it was asked to be watched; spans are copied from it if it is a video file. None: no spans.
     grace_seconds: for as long looks are kept for impressions that `keep` does not name yet, since a profile asks for so
         many seconds before it calls one open. More takes more memory.
+    bridge_seconds: a brand that is missing for longer comes back in another impression, with a look of its own. Less
+        takes more looks where a brand flickers
     """
 
-    def __init__(self, folder: Path, source_url: str | None, *, grace_seconds: float = 5.0) -> None:
+    def __init__(
+        self, folder: Path, source_url: str | None, *, grace_seconds: float = 5.0, bridge_seconds: float = inf
+    ) -> None:
         self.bytes_written = 0
         self._folder = folder / FOLDER
         self._grace = grace_seconds
+        self._bridge = bridge_seconds
         self._path, self._no_span = _video_file(source_url)
         self._is_judged = False
         self._origin: int | None = None
         self._time_base = Fraction(1)
         self._candidates: dict[str, list[_Candidate]] = {}
+        self._shot = -inf  # when it began, seconds
+        self._seen_until: dict[str, float] = {}  # when the last frame of a brand ended, seconds
         with suppress(OSError):
             for left in self._folder.glob("*.part"):
                 left.unlink()
@@ -163,10 +170,12 @@ class Evidence:
         if self._origin is None:
             self._time_base = frame.time_base
             self._origin = frame.pts - round(Fraction(frame.pts_seconds) / frame.time_base)
+        if is_new_shot:  # what was seen in it is often believed, and so offered, only some frames later
+            self._shot = frame.pts_seconds
         still = _Still(frame)
         is_kept = False
         for each in seen:
-            is_kept |= self._consider(still, frame, each, is_new_shot)
+            is_kept |= self._consider(still, frame, each)
         if is_kept:
             self._spill()
 
@@ -210,14 +219,18 @@ class Evidence:
             reasons.append(self._no_span or "no span: the source could not be read again")
         return Proof(**table, without="; ".join(reasons) or None)
 
-    def _consider(self, still: _Still, frame: Frame, seen: Seen, is_new_shot: bool) -> bool:
+    def _consider(self, still: _Still, frame: Frame, seen: Seen) -> bool:
         box = _within(seen.xyxy, frame.size_wh)
         if box is None:
             return False
         candidates = self._candidates.setdefault(seen.brand, [])
         last = candidates[-1] if candidates else None
+        missing = frame.pts_seconds - self._seen_until.get(seen.brand, frame.pts_seconds)
+        self._seen_until[seen.brand] = frame.pts_seconds + frame.duration_seconds
         if last is not None and (
-            frame.pts_seconds - last.opened >= _BUCKET_SECONDS or (is_new_shot and last.still is not still)
+            frame.pts_seconds - last.opened >= _BUCKET_SECONDS
+            or last.opened < self._shot
+            or missing > self._bridge + _CLOSE
         ):
             last = None
         rough = (box[2] - box[0]) * (box[3] - box[1]) * seen.score

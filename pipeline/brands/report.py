@@ -21,7 +21,7 @@ from PIL import Image as Pillow
 
 from pipeline.brands import charts
 from pipeline.brands.account import Account, Entry, accounts, find_account
-from pipeline.brands.chain import FILE, read_ledger, verify
+from pipeline.brands.chain import read_ledger, verify
 from pipeline.brands.evidence import Proof, find
 from pipeline.brands.profiles import Profile
 from pipeline.errors import ConfigError, SinkError
@@ -180,10 +180,6 @@ def write_report(folder: Path, out: Path | None = None, run: str | None = None) 
     Raises ConfigError where there is no such account, or libraries are missing, SinkError where it cannot be written.
     """
     folder = folder.parent if folder.is_file() else folder
-    if not (folder / FILE).is_file() and (streams := sorted(folder.glob(f"*/{FILE}"))):
-        raise ConfigError(
-            f"{folder} holds accounts of several streams: {', '.join(str(path.parent) for path in streams)}"
-        )
     out = out or folder / "report.html"
     verdict = verify(folder)
     with read_ledger(folder) as connection:

@@ -6,16 +6,19 @@ A folder in place of the brand takes up each picture in it, as the brand that th
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from unicodedata import normalize
 
+import numpy as np
 from tqdm import tqdm
 
 from detectors.errors import DataError
 from detectors.gallery import Gallery, embed
-from detectors.reading import Reader, can_read
-from detectors.rendering import Likeness, icon, read_likeness
+from detectors.reading import Reader, can_read, folded
+from detectors.rendering import LONGEST_PX, Likeness, draw_svg, icon, read_likeness
 from detectors.wording import letters_of
 from pipeline.errors import ConfigError, SinkError
 
@@ -71,6 +74,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _likenesses(args: argparse.Namespace) -> list[tuple[str, Likeness]]:
     """What is to be taken up, with its brand. Raises ConfigError where there is nothing, DataError where it is bad."""
+    for word in args.text:
+        if not folded(word):
+            raise ConfigError(f"--text {word!r}: no letter or digit is in it, so it can never be read")
+    for word in args.files:
+        if Path(word).is_dir():
+            raise ConfigError(f"{word}: a folder; name its files, or put it in place of BRAND, with a file a brand")
+        _check_letters(Path(word))
     if args.files or args.icon or args.text:
         given = [read_likeness(word) for word in args.files] + [icon(name) for name in args.icon]
         return [(args.brand, likeness) for likeness in given]
@@ -80,7 +90,32 @@ def _likenesses(args: argparse.Namespace) -> list[tuple[str, Likeness]]:
     files = [file for file in sorted(folder.iterdir()) if file.suffix.lower() in PICTURES and file.is_file()]
     if not files:
         raise ConfigError(f"{folder}: no pictures in it ({', '.join(sorted(PICTURES))})")
+    for file in files:
+        _check_letters(file)
     return [(file.stem, read_likeness(str(file))) for file in files]
+
+
+def _check_letters(path: Path) -> None:
+    """Raise DataError for an SVG with text of which nothing is drawn, as where its fonts are not on this machine.
+
+    A word mark would be enrolled without its word. Of several texts one that is drawn is enough.
+    """
+    if path.suffix.lower() != ".svg" or not path.is_file():
+        return
+    svg = path.read_text("utf-8", errors="replace")
+    texts = re.findall(r"<text\b[^>]*>(.*?)</text>", svg, re.DOTALL)
+    if not any(re.sub("<[^>]*>", "", text).strip() for text in texts):
+        return
+    try:
+        whole = draw_svg(svg, width=LONGEST_PX, height=LONGEST_PX)
+        without = draw_svg(re.sub(r"(</?)text\b", r"\1metadata", svg), width=LONGEST_PX, height=LONGEST_PX)
+    except DataError:
+        return  # of a damaged file `read_likeness` tells, and a drawing that is nothing without its text has it
+    if np.array_equal(whole, without):
+        raise DataError(
+            f"{path}: its text cannot be drawn, as where this machine lacks the font; turn it into outlines, "
+            "or take it out"
+        )
 
 
 def save(gallery: Gallery, path: Path) -> None:
@@ -102,10 +137,19 @@ def _summary(args: argparse.Namespace, brands: Sequence[str], old: Gallery, new:
     lines = [f"{args.brand}: {told} added, {counted(sum(len(e.embeddings) for e in mine), 'view')} in all"]
     if letters:
         lines.append(f"read in its pictures: {', '.join(letters)} (if it says nothing of the kind: --no-letters)")
+    for brand in brands:
+        alike = [other for other in new.brands if other != brand and _plain(other) == _plain(brand)]
+        if brand not in old.brands and alike:
+            lines.append(f"{alike[0]!r} is enrolled too: to the account that is another brand than {brand!r}")
     if old.threshold is not None and new.threshold is None:
         lines.append("its threshold was measured without them: `wayside gallery check --set` measures it anew")
     lines.append(f"{args.gallery}: {counted(len(new.brands), 'brand')}, {counted(len(new.exemplars), 'exemplar')}")
     return "\n".join(lines)
+
+
+def _plain(name: str) -> str:
+    """A name without case, and without what cannot be seen of its spaces."""
+    return " ".join(normalize("NFKC", name).casefold().split())
 
 
 def counted(number: int, what: str) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
@@ -16,6 +17,7 @@ from pipeline.brands.chain import read_ledger, verify
 from pipeline.brands.evidence import Proof, problems
 from pipeline.brands.exports import FORMATS, export
 from pipeline.brands.profiles import find_profile
+from pipeline.commands.enrol import counted
 from pipeline.errors import ConfigError, SinkError
 from pipeline.events import row
 
@@ -32,7 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--profiles", type=Path, metavar="FILE", help="recount: a file of rules (default: the shipped)")
     parser.add_argument("--run", metavar="ID", help="recount, export: the run whose id begins so (default: the last)")
     parser.add_argument("--out", type=Path, metavar="FILE", help="recount, export: the file (recount, default: output)")
-    parser.add_argument("--format", choices=list(FORMATS), default="csv", help="export: as what (default: csv)")
+    parser.add_argument(
+        "--format", choices=list(FORMATS), help="export: as what (default: as the file is named, else csv)"
+    )
     parser.add_argument(
         "--hours", type=float, default=10.0, help="bench: length of the generated account (default: 10)"
     )
@@ -45,6 +49,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _verify(args: argparse.Namespace) -> int:
+    if args.head is not None and not re.fullmatch("[0-9a-fA-F]{64}", args.head.strip()):
+        raise ConfigError(f"--head must be a hash of 64 hexadecimal digits, got {args.head!r}")
     verdict = verify(args.folder, args.head)
     found = [*verdict.problems, *_evidence(args.folder)]
     for problem in found:
@@ -56,6 +62,13 @@ def _verify(args: argparse.Namespace) -> int:
         later = "" if verdict.since_head is None else f", {verdict.since_head} of them after the head that was given"
         print(f"{verdict.records} records{later}; head {verdict.head}")
     return 0
+
+
+def warn(folder: Path, problems: Sequence[str]) -> None:
+    """Say that figures are of an account that was changed, which a table of them does not tell."""
+    if problems:
+        line = "the account is not as it was written: do not rely on these figures (`wayside ledger verify` says more)"
+        print(f"wayside: {folder}: {line}", file=sys.stderr)
 
 
 def _evidence(path: Path) -> list[str]:
@@ -70,11 +83,13 @@ def _evidence(path: Path) -> list[str]:
 def _export(args: argparse.Namespace) -> int:
     if args.out is None:
         raise ConfigError("ledger export needs --out: the file to write")
+    warn(args.folder, verify(args.folder).problems)
     with read_ledger(args.folder) as connection:
         account = find_account(connection, args.run)
-        count = export(account, args.format, args.out)
+        named = args.out.suffix.lower().removeprefix(".")
+        count = export(account, args.format or (named if named in FORMATS else "csv"), args.out)
         if not args.quiet:
-            print(f"{args.out}: {count} impressions of run {account.run.id}")
+            print(f"{args.out}: {counted(count, 'impression')} of run {account.run.id}")
     return 0
 
 
@@ -82,6 +97,7 @@ def _recount(args: argparse.Namespace) -> int:
     if args.profiles is not None and args.profile is None:
         raise ConfigError("--profiles needs --profile: which of them?")
     profile = None if args.profile is None else find_profile(args.profile, args.profiles)
+    warn(args.folder, verify(args.folder).problems)
     with read_ledger(args.folder) as connection, _output(args.out) as out:
         for impression in find_account(connection, args.run).recount(profile):
             out.write(json.dumps(row(impression), ensure_ascii=False) + "\n")

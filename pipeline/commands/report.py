@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 
 from pipeline.brands.report import write_report
+from pipeline.commands.enrol import counted
+from pipeline.commands.ledger import warn
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -16,8 +18,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     out, figures = write_report(args.folder, args.out, args.run)
+    warn(args.folder, figures.problems)
     if not args.quiet:
-        print(f"{out}: run {figures.account.run.id}, {len(figures.brands)} brands, {figures.seconds:,.1f} s")
+        brands = counted(len(figures.brands), "brand")
+        print(f"{out}: run {figures.account.run.id}, {brands}, {figures.seconds:,.1f} s")
         if figures.others:
-            print(f"  {figures.others} other runs in the folder are not in it; --run names one")
+            print(f"  left out: {counted(figures.others, 'other run')} in the folder; --run names one")
     return 0

@@ -13,6 +13,7 @@ from pipeline.errors import ConfigError
 from pipeline.record import Record
 from pipeline.run import watch
 from pipeline.sinks import FILES
+from pipeline.tasks import TASKS
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -61,6 +62,10 @@ def run(args: argparse.Namespace) -> int:
 def configured(args: argparse.Namespace) -> Config:
     """Return the settings of the file, if there is one, with those of the command line put over them."""
     config = read_config(args.config, task=args.task)
+    task = args.task or config.detector.task
+    for flag in ("gallery", "profile"):
+        if getattr(args, flag) is not None and task in TASKS and task != "logos":
+            raise ConfigError(f"--{flag} is for --task logos, not for {task}")
     asked = {"video": args.video, "detections": args.detections, "speech": args.speak}
     sinks = dict.fromkeys((*config.output.sinks, *(name for name, is_asked in asked.items() if is_asked)))
     streams = tuple(StreamSettings(url=url) for url in args.sources) or config.stream

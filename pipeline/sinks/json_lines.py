@@ -6,6 +6,7 @@ Of a live stream nothing can be watched again, so where the disk is full its lin
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 from collections import deque
@@ -20,7 +21,7 @@ HELD_BYTES = 16_000_000
 
 
 class JsonLines:
-    """Writes rows, one a line, UTF-8. Raises SinkError.
+    """Writes rows, one a line, UTF-8. Raises SinkError, also where another run writes the file.
 
     goes_on: what lies there stays, and the rows come after it: a live stream's earlier hours cannot be watched again.
         Where the disk is full they are held, up to `HELD_BYTES`, and `trouble` says so
@@ -35,7 +36,14 @@ class JsonLines:
         self._held_bytes = 0
         try:
             is_torn = goes_on and path.is_file() and not _is_whole(path)
-            self._file = path.open("ab" if goes_on else "wb", buffering=0)
+            self._file = path.open("ab", buffering=0)
+            try:
+                _lock(self._file.fileno())
+                if not goes_on and os.fstat(self._file.fileno()).st_size:
+                    self._file.truncate(0)
+            except OSError:
+                self._file.close()
+                raise
             if is_torn:  # by a crash; what follows must not be drawn into it
                 self._put(b"\n")
         except OSError as error:
@@ -85,6 +93,8 @@ class JsonLines:
             raise
 
     def _failure(self, error: OSError) -> SinkError:
+        if isinstance(error, BlockingIOError):
+            return SinkError(f"{self._path}: another run writes it; give this one another folder (--out)")
         return SinkError(f"{self._path}: cannot be written: {error.strerror or error}")
 
 
@@ -102,6 +112,15 @@ class OnLines:
 
     def close(self) -> None:
         self._lines.close()
+
+
+def _lock(file: int) -> None:
+    """Take a file until it is closed; BlockingIOError where somebody has it. A file system without locks has none."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if isinstance(error, BlockingIOError):
+            raise
 
 
 def _is_whole(path: Path) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pipeline.brands.chain import FILE
 from pipeline.brands.evidence import Evidence, Seen
 from pipeline.brands.ledger import Ledger
+from pipeline.brands.profiles import find_profile
 from pipeline.brands.task import Observed
 from pipeline.errors import ConfigError
 from pipeline.sinks.sink import Outlet
@@ -26,7 +27,8 @@ class BrandLedger:
         self._counted = 0, 0  # records and bytes of evidence, as the metrics have them
         self._evidence: Evidence | None = None
         if outlet.config.brands.evidence:
-            self._evidence = Evidence(outlet.folder, outlet.url)
+            bridge = find_profile(outlet.config.brands.profile).bridge_seconds
+            self._evidence = Evidence(outlet.folder, outlet.url, bridge_seconds=bridge)
 
     def write(self, item: Tracked | Observed) -> None:
         if isinstance(item, Observed):
