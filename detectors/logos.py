@@ -26,6 +26,7 @@ from detectors.rendering import views
 from detectors.scanner import Scanner
 from detectors.second import FILE as SECOND_FILE
 from detectors.second import second_opinion
+from detectors.slant import Upright, slanted_boxes, slope_of, upright_boxes
 from detectors.verifier import crop
 
 Floats = NDArray[np.float32]
@@ -150,7 +151,7 @@ class LogoDetector:
         """What is still seen of what is expected, and the boxes of the rest (N, 4)."""
         if expected.embedding is None:
             return Detections.empty(), expected.xyxy
-        first, second, look = self.parted(expected.embedding)
+        first, second, slopes, look = self.parted(expected.embedding)
         is_nameless = expected.class_id == self.nameless
         laid, fits = expected.xyxy.copy(), np.zeros(len(expected), np.float32)
         for i, (box, brand) in enumerate(zip(expected.xyxy, expected.class_id, strict=True)):
@@ -160,7 +161,7 @@ class LogoDetector:
                 rows = np.flatnonzero(self.gallery.owner == brand)
                 near = rows[np.argsort(-(self.gallery.vectors[rows] @ first[i]), kind="stable")[:FOLLOWED_BY]]
                 tried = [self._templates.of(row) for row in near]
-            laid[i], fits[i], _ = align(picture, box, tried, follow=True)
+            laid[i], fits[i], _ = _laid(picture, box, slopes[i], tried, follow=True)
         brands = np.where(is_nameless, 0, expected.class_id)
         logits = self._logit(first, brands) + FIT_WEIGHT * (fits - USUAL_FIT)
         if self._second is not None:
@@ -179,29 +180,31 @@ class LogoDetector:
             return [(Detections.empty(), self._nameless(*each)) for each in zip(pictures, wordy, strict=True)]
         owner = np.repeat(np.arange(len(pictures)), [len(p) for p in proposals])
         boxes = np.concatenate([np.zeros((0, 4), np.float32), *proposals]).astype(np.float32)
-        owner, boxes, embeddings = self._likely(pictures, owner, boxes)
+        owner, boxes, slopes, embeddings = self._likely(pictures, owner, boxes)
         nearest = self.gallery.nearest(embeddings, TRIED)
         fits = np.zeros(len(boxes), np.float32)
         rows = np.zeros(len(boxes), np.int64)
         laid = boxes.copy()
         for i, box in enumerate(boxes):
             tried = [self._templates.of(row) for row in nearest[i]]
-            laid[i], fits[i], best = align(pictures[owner[i]], box, tried)
+            laid[i], fits[i], best = _laid(pictures[owner[i]], box, slopes[i], tried)
             rows[i] = nearest[i, best]
         brand = self.gallery.owner[rows]
         has_moved = paired_iou(boxes, laid) < SAME_PLACE
         after = embeddings.copy()
-        after[has_moved] = self._embedded(pictures, owner[has_moved], laid[has_moved])
+        after[has_moved] = self._embedded(pictures, owner[has_moved], laid[has_moved], slopes[has_moved])
         logits = (self._logit(embeddings, brand) + self._logit(after, brand)) / 2 + FIT_WEIGHT * (fits - USUAL_FIT)
         second = np.zeros((len(boxes), 0), np.float32)
         if self._second is not None:
             asked = np.flatnonzero((logits >= ASKED_FROM) & self.gallery.is_photo[rows])
             second = np.zeros((len(boxes), self._second.dimensions), np.float32)
-            second[asked] = self._second(_cut(pictures, owner[asked], boxes[asked], self._second.window))
+            crops = _cut(pictures, owner[asked], boxes[asked], self._second.window, slopes[asked])
+            second[asked] = self._second(crops)
             logits += self._second.odds(second, brand)
         score = (1 / (1 + np.exp(-logits))).astype(np.float32)
         no_look = np.zeros((len(boxes), WIDE[0] * WIDE[1]), np.float32)
-        columns = laid, score, brand, unit(np.concatenate([after, second, no_look], axis=1))
+        carried = unit(np.concatenate([after, second, _directions(slopes), no_look], axis=1))
+        columns = laid, score, brand, carried
         named = [settled(p.size_wh, *(column[owner == i] for column in columns)) for i, p in enumerate(pictures)]
         rows = np.flatnonzero((score < self.threshold) & _may_hold_words(boxes))
         parts = (self._nameless(p, boxes[rows[owner[rows] == i]]) for i, p in enumerate(pictures))
@@ -219,19 +222,29 @@ class LogoDetector:
 
     @property
     def _dimensions(self) -> int:
-        return self._embed.dimensions + (self._second.dimensions if self._second else 0) + WIDE[0] * WIDE[1]
+        return self._embed.dimensions + (self._second.dimensions if self._second else 0) + 2 + WIDE[0] * WIDE[1]
 
-    def parted(self, embeddings: Floats) -> tuple[Floats, Floats, Floats]:
-        """The parts of what detections carry on: embedding (N, D), second one, look; zeros for what was not made."""
-        first, second, look = np.split(embeddings, [self._embed.dimensions, -WIDE[0] * WIDE[1]], axis=1)
-        return unit(first), unit(second), unit(look)
+    def parted(self, embeddings: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        """The parts of what detections carry on: embedding (N, D), second one, slope (N,) (see `slant.py`), look.
 
-    def _likely(self, pictures: Sequence[Picture], owner: Owners, rough: Floats) -> tuple[Owners, Floats, Floats]:
-        """The proposals that may be of a brand, as they are or as the scanner's network places them anew, the nearer.
-
-        Returns owner (N,), boxes (N, 4) and embeddings (N, D), MOST_CHECKED a picture at the most.
+        Zeros for what was not made.
         """
-        embeddings = self._embedded(pictures, owner, rough)
+        size = WIDE[0] * WIDE[1]
+        first, second, direction, look = np.split(embeddings, [self._embed.dimensions, -size - 2, -size], axis=1)
+        slopes = np.divide(
+            direction[:, 1], direction[:, 0], out=np.zeros(len(look), np.float32), where=direction[:, 0] > 0
+        )
+        return unit(first), unit(second), slopes, unit(look)
+
+    def _likely(
+        self, pictures: Sequence[Picture], owner: Owners, rough: Floats
+    ) -> tuple[Owners, Floats, Floats, Floats]:
+        """The proposals that may be of a brand: as they are, upright, or as the scanner places them anew, the nearest.
+
+        Returns owner (N,), boxes (N, 4), slopes (N,) and embeddings (N, D), MOST_CHECKED a picture at the most.
+        """
+        crops = _cut(pictures, owner, rough, self._embed.window)
+        embeddings = self._embed_crops(crops)
         best = self._embed.score(self.gallery.match(embeddings)[1], embeddings)
         unsure = np.flatnonzero(best < SURE)
         placed = self._placed(pictures, owner[unsure], rough[unsure])
@@ -241,10 +254,22 @@ class LogoDetector:
         rows = unsure[is_nearer]
         boxes = rough.copy()
         boxes[rows], embeddings[rows], best[rows] = placed[is_nearer], anew[is_nearer], score[is_nearer]
+        slopes = np.zeros(len(boxes), np.float32)
+        told = np.array(
+            [slope_of(seen, area[2:]) for seen, area in zip(crops, crop_areas(rough), strict=True)], np.float32
+        )
+        slanted = np.flatnonzero(told)
+        if len(slanted):
+            anew = self._embedded(pictures, owner[slanted], rough[slanted], told[slanted])
+            score = self._embed.score(self.gallery.match(anew)[1], anew)
+            is_nearer = score > best[slanted]
+            rows = slanted[is_nearer]
+            boxes[rows], slopes[rows] = rough[rows], told[rows]
+            embeddings[rows], best[rows] = anew[is_nearer], score[is_nearer]
         order = np.argsort(-best, kind="stable")
         order = order[best[order] >= CHECKED_FROM]
         kept = np.concatenate([order[owner[order] == i][:MOST_CHECKED] for i in range(len(pictures))])
-        return owner[kept], boxes[kept], embeddings[kept]
+        return owner[kept], boxes[kept], slopes[kept], embeddings[kept]
 
     def _logit(self, embeddings: Floats, brand: NDArray[np.int64]) -> Floats:
         """What the similarity of embeddings (N, D) to a brand each is worth, as the logit of a score (N,)."""
@@ -264,15 +289,46 @@ class LogoDetector:
         crops = [crop(pictures[o], area, self._window) for o, area in zip(owner, areas, strict=True)]
         return decode_boxes(self._engine(np.stack(crops))[:, 1:, 0, 0], areas)
 
-    def _embedded(self, pictures: Sequence[Picture], owner: Owners, boxes: Floats) -> Floats:
+    def _embedded(
+        self, pictures: Sequence[Picture], owner: Owners, boxes: Floats, slopes: Floats | None = None
+    ) -> Floats:
+        return self._embed_crops(_cut(pictures, owner, boxes, self._embed.window, slopes))
+
+    def _embed_crops(self, crops: Sequence[Image]) -> Floats:
         side = self._embed.window
-        crops = _cut(pictures, owner, boxes, side)
-        return self._embed(np.stack(crops) if crops else np.zeros((0, side, side, 3), np.uint8))
+        return self._embed(np.stack(crops) if len(crops) else np.zeros((0, side, side, 3), np.uint8))
 
 
-def _cut(pictures: Sequence[Picture], owner: Owners, boxes: Floats, side: int) -> list[Image]:
-    areas = on_pixels(crop_areas(boxes))
-    return [crop(pictures[o], area, side) for o, area in zip(owner, areas, strict=True)]
+def _cut(
+    pictures: Sequence[Picture], owner: Owners, boxes: Floats, side: int, slopes: Floats | None = None
+) -> list[Image]:
+    """Crops of boxes (N, 4) around what stands there with these slopes (N,), upright."""
+    if slopes is None:
+        slopes = np.zeros(len(boxes), np.float32)
+    seen = [_upright(pictures[o], box, slope) for o, box, slope in zip(owner, boxes, slopes, strict=True)]
+    areas = on_pixels(crop_areas(upright_boxes(boxes, slopes)))
+    return [crop(picture, area, side) for picture, area in zip(seen, areas, strict=True)]
+
+
+def _laid(
+    picture: Picture, box: Floats, slope: np.float32, tried: Sequence[Template], *, follow: bool = False
+) -> tuple[Floats, float, int]:
+    """What `align` tells of what stands in a box with that slope: the box around it, as it is slanted."""
+    if slope == 0:
+        return align(picture, box, tried, follow=follow)
+    slopes = np.array([slope], np.float32)
+    laid, fit, best = align(_upright(picture, box, slope), upright_boxes(box[None], slopes)[0], tried, follow=follow)
+    laid[1::2] += slope * ((laid[0] + laid[2]) - (box[0] + box[2])) / 2
+    return slanted_boxes(laid[None], slopes)[0], fit, best
+
+
+def _upright(picture: Picture, box: Floats, slope: np.float32) -> Picture:
+    return Upright(picture, float(slope), float(box[0] + box[2]) / 2) if slope else picture
+
+
+def _directions(slopes: Floats) -> Floats:
+    """Slopes (N,) as vectors of unit length (N, 2)."""
+    return unit(np.stack([np.ones_like(slopes), slopes], axis=1))
 
 
 def _may_hold_words(boxes: Floats) -> NDArray[np.bool_]:

@@ -56,7 +56,8 @@ class TrackerSettings:
         are told later; 1 asks for nothing
     shot_cuts: end all tracks where another shot begins, which broadcasts do every few seconds and dashcams never
     reach_shape: how much wider, higher, narrower or flatter a detection may be than its track has lately been, as a
-        factor (`1.3`), once that has `confirm_hits`, but for what lies at the picture's edge; 0: as much as it likes.
+        factor (`1.3`), once that has `confirm_hits` or where the detection is below the threshold, but for what lies at
+        the picture's edge; 0: as much as it likes.
         Goes up: a track goes on through a fast zoom; once its logo is gone it takes what lies around for it
     change_seconds: a track whose sure detections were all of one other class for so long is over since the first of
         these, and another one goes on in its place, as on a board that shows one brand after another; 0: never, as a
@@ -282,7 +283,8 @@ class Tracker:
         off = np.abs(np.array([life.log_sides for life in self._lives])[:, None] - log_sides).max(axis=2)
         is_whole = ((detections.xyxy[:, :2] > 0) & (detections.xyxy[:, 2:] < self._size_wh)).all(axis=1)
         is_steady = np.array([life.sure_hits >= self._settings.confirm_hits for life in self._lives])
-        return np.asarray((off > math.log(self._settings.reach_shape)) & is_whole & is_steady[:, None])
+        is_bound = is_steady[:, None] | (detections.score < self._threshold)
+        return np.asarray((off > math.log(self._settings.reach_shape)) & is_whole & is_bound)
 
     def _bear(self, detections: Detections, pts_seconds: float) -> None:
         """Begin tracks, the surest first, except for a second box on a sign that has one in this frame."""

@@ -23,6 +23,7 @@ from detectors.nets import Architecture, Conv
 from detectors.picture import ArrayPicture
 from detectors.rendering import Likeness
 from detectors.verifier import crop
+from tests.test_slant import WORD, board, box
 
 PLAIN = Architecture((Conv(3, 12, 8, 8), Conv(12, 48, 8, relu=False)), window=64, pool_after=1)
 BOX = np.array([[200, 120, 296, 168]], np.float32)
@@ -87,6 +88,22 @@ def test_what_is_expected_is_followed_without_being_named_anew(folder):
     assert np.array_equal(followed.embedding[0], seen.embedding[0])
     for other in (gone, mirrored):
         assert not (other.score >= detector.threshold).any()
+
+
+@pytest.mark.parametrize("slope", [-0.4, 0.4])
+def test_what_is_slanted_is_named_and_followed_as_it_stands_upright(slope):
+    embedder = load_embedder()
+    word = Likeness("artwork", "word.png", np.dstack([WORD, np.full(WORD.shape[:2], 255, np.uint8)]))
+    gallery = Gallery([embed("Nordwind", word, embedder)], embedder_sha256=embedder.sha256)
+    detector = open_detector("logos", gallery=gallery)
+    place, later_place = (np.array([box(slope, at)], np.float32) for at in ((100, 90), (107, 86)))
+    (seen,) = detector.verify([ArrayPicture(board(slope))], [place])
+    assert seen.score[0] >= detector.threshold
+    assert iou(seen.xyxy[:1], place)[0, 0] > 0.8
+    nothing = np.zeros((0, 4), np.float32)
+    (followed,) = detector.verify([ArrayPicture(board(slope, (107, 86)))], [nothing], [seen[:1]])
+    assert np.array_equal(followed.embedding[0], seen.embedding[0]), "it was not named anew"
+    assert iou(followed.xyxy, later_place)[0, 0] > 0.8
 
 
 def test_its_mirror_image_is_another_thing(folder):

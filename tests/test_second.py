@@ -73,7 +73,7 @@ def test_the_detector_asks_it_and_follows_by_what_it_said():
     assert FILE in detector.hashes
     (found,) = detector.verify([arena()], [BOX])
     assert found.embedding is not None
-    first, second, _ = detector.parted(found.embedding[:1])
+    first, second, _, _ = detector.parted(found.embedding[:1])
     assert np.linalg.norm(found.embedding, axis=1) == pytest.approx(1.0, abs=1e-4)
     assert np.linalg.norm(first) == pytest.approx(1.0, abs=1e-4)
     assert np.linalg.norm(second) == pytest.approx(1.0, abs=1e-4)

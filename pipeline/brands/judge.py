@@ -19,6 +19,7 @@ from detectors.boxes import iou
 from detectors.closeness import AROUND, Closeness, Likenesses, closeness
 from detectors.picture import around
 from detectors.reading import LEAST_HEIGHT, READ_AROUND, Line, Reader
+from detectors.slant import uprighted
 from detectors.wording import Wording, judged, worded
 from pipeline.looks import Looks
 from pipeline.motion import Box
@@ -128,10 +129,10 @@ class Judge:
             return
         if not self._looks.take():
             return
-        patch, (left, top) = around(frame, track.xyxy, AROUND, AROUND, least=LEAST_HEIGHT)
+        seen, (x1, y1, x2, y2) = uprighted(frame, track.xyxy)
+        patch, (left, top) = around(seen, (x1, y1, x2, y2), AROUND, AROUND, least=LEAST_HEIGHT)
         if patch is None:
             return
-        x1, y1, x2, y2 = track.xyxy
         fit = closeness(patch, (x1 - left, y1 - top, x2 - left, y2 - top), looks)
         case.close.done(track, frame.pts_seconds)
         if fit is not None:
@@ -177,7 +178,7 @@ class Judge:
         """
         line = case.read[cut].line_in(frame, track.xyxy) if cut in case.read else None
         if line is None:
-            patch, _ = around(frame, track.xyxy, *cut, least=LEAST_HEIGHT)
+            patch, _ = around(*uprighted(frame, track.xyxy), *cut, least=LEAST_HEIGHT)
             if patch is None or self._reader is None or not allowance.take():
                 return False
             (line,) = self._reader.read([patch])
