@@ -1,16 +1,15 @@
 """Lays a likeness over a place in a picture: where it fits best, and how well.
 
 Both are seen as crops are, stretched to squares, so that a likeness and a logo seen from aside differ by two scales and
-two shifts. Those are tried in turn, by normalised correlation of lightness, coarse first. A crop of something wide is
-less wide than it (`geometry.NARROWEST`), so a template tells which part of its crop the logo takes. Knows nothing of
-networks.
+two shifts. A few scales are tried everywhere, by normalised correlation of lightness. From the best of these on, what
+is seen tells by least squares where it lies and how large it is. A crop of something wide is less wide than it
+(`geometry.NARROWEST`), so a template tells which part of its crop the logo takes. Knows nothing of networks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import product
 
 import cv2
 import numpy as np
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from detectors.geometry import CROP_MARGIN, CROP_SCALE, NARROWEST, crop_areas, on_pixels
 from detectors.picture import Image, Picture
 from detectors.rendering import Likeness
-from detectors.verifier import cut, squared
+from detectors.verifier import cut
 
 Floats = NDArray[np.float32]
 Span = tuple[float, float, float, float]
@@ -33,19 +32,28 @@ WIDE = 2 * SIDE, SIDE // 2
 REACH = 1.6
 """The searched place, in sides of the box."""
 COARSE = (0.75, 1.0, 1.33)
-"""Scales of the box that are tried first, each in width with each in height."""
-STEPS = (1.15, 1.06)
-"""Factors by which the best is then made wider, narrower, higher and lower, as long as it fits better."""
-MOST_ROUNDS = 4
-AT_ONCE = 0.72
-"""Correlation from which a box fits as it is."""
-NEARBY = 3
-"""Pixels of the template to each side in which a finer scale is searched, around where the one before it fits."""
-MOST_CHANGE = 0.1
-"""Of the size of what is followed, from one look to the next."""
+"""Scales of the box that are tried everywhere, each in width with each in height."""
+ROUGHLY = 2 / 3
+"""Of a template's sides, as large as it is then: half loses .014 of the correlation, all of it gains nothing."""
+CANDIDATES = 3
+"""The best of those scales and templates that are then fitted: six give .003 more correlation on a match."""
 HOPELESS = 0.4
-"""Correlation at the best coarse scale below which no more are tried: of the places that in the end were told on
-three tennis clips 2 % have less, of all others half."""
+"""Correlation at the best of these below which nothing is fitted: of the places that in the end were told on three
+tennis clips 2 % have less, of all others half (at all of a template's size)."""
+MOST_ROUNDS = 4
+NEARBY = 3
+"""Pixels of the template to each side that a fit moves by in a round at the most."""
+MOST_CHANGE = 0.1
+"""Of its size."""
+WELL = 0.8
+"""Correlation below which it is fitted anew from a STEP wider, narrower, higher and lower."""
+STEP = 1.15
+STEP_ROUNDS = 2
+STILL_THERE = 0.7
+"""Correlation from which what is followed is looked for no further than where it should be."""
+FLAT = 1e-6
+"""Contrast over the mean of the squares up to which nothing is seen but rounding."""
+SAMPLED = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,13 +61,16 @@ class Template:
     """What is laid over a place.
 
     grey: lightness float32 (h, w) of the part of its nominal box that is `span`
-    changes: float32 (5, h * w). Its product with what is seen, which is taken for the template a little aside and of
-        another size: the contrast, and that times the pixels that it lies to the right and further down and the shares
-        by which it is wider and higher, all of these negative
+    small: the same, ROUGHLY as large
+    asks: float32 (7, h * w). Its product with what is seen tells the covariance with the template, its contrast being
+        one, and the sum. And if that is taken for the template a little aside and of another size: the contrast, and
+        that times the pixels that it lies to the right and further down and the shares by which it is wider and higher,
+        all of these negative
     """
 
     grey: Floats
-    changes: Floats
+    small: Floats
+    asks: Floats
     span: Span = WHOLE
 
 
@@ -83,11 +94,16 @@ def template(view: Image, span: Span = WHOLE, size_wh: tuple[int, int] | None = 
 
 def template_of(grey: Floats, span: Span = WHOLE) -> Template:
     """The template of such lightness (h, w) and such a part of its nominal box."""
-    return Template(grey, _changes(grey), span)
+    h, w = grey.shape
+    small = cv2.resize(grey, (round(w * ROUGHLY), round(h * ROUGHLY)), interpolation=cv2.INTER_AREA)
+    flat = (grey - grey.mean()).ravel()
+    flat /= np.linalg.norm(flat) + 1e-9
+    asks = np.concatenate([flat[None], np.ones((1, flat.size)), _changes(grey)])
+    return Template(grey, np.asarray(small, np.float32), np.asarray(asks, np.float32), span)
 
 
 def _changes(grey: Floats) -> Floats:
-    """See `Template.changes`: to first order, by least squares of contrast, lightness, two shifts and two sizes."""
+    """The rest of `Template.asks`: first order, by least squares of contrast, lightness, two shifts and two sizes."""
     h, w = grey.shape
     down, right = np.gradient(grey.astype(np.float64))
     x, y = np.arange(w) - (w - 1) / 2, (np.arange(h) - (h - 1) / 2)[:, None]
@@ -146,21 +162,9 @@ def align(
     """
     nominal = crop_areas(box[None])[0] / np.array([1, 1, CROP_SCALE, CROP_SCALE], np.float32)
     area = on_pixels((nominal * np.array([1, 1, REACH, REACH], np.float32))[None])[0]
-    longest = max(max(one.grey.shape) for one in tried)
-    # Averaging three channels takes two thirds of the time of a crop, and one channel less than half of that.
     grey = np.asarray(cv2.cvtColor(cut(picture, area), cv2.COLOR_RGB2GRAY), np.uint8)
-    place = _Place(np.asarray(squared(grey, round(longest * REACH * max(COARSE))), np.float32))
-    best, k = _best((_fit(place, wanted, (1.0, 1.0)), k) for k, wanted in enumerate(tried))
-    if follow:
-        best = _resized(place, tried[k], best)
-    elif best.correlation >= AT_ONCE:
-        best = _stepped(place, tried[k], best, STEPS[1:])
-    else:
-        scales = [at for at in product(COARSE, COARSE) if at != (1.0, 1.0)]
-        coarse = ((_fit(place, wanted, at), k) for k, wanted in enumerate(tried) for at in scales)
-        best, k = _best([(best, k), *coarse])
-        if best.correlation >= HOPELESS:
-            best = _stepped(place, tried[k], best, STEPS)
+    place = _Place(grey, least=round(max(max(one.grey.shape) for one in tried) * REACH * max(COARSE)))
+    best, k = _followed(place, tried) if follow else _found(place, tried)
     x1, y1, x2, y2 = tried[k].span
     half = nominal[2:] * np.array([x2 - x1, y2 - y1]) * np.array(best.scales) / 2
     centre = area[:2] + (np.array(best.centre) - 0.5) * area[2:]
@@ -169,86 +173,155 @@ def align(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fit:
-    """Where a template fits best at some scales.
+    """How well a template fits somewhere.
 
     centre: x and y, in shares of the place; scales: of the box, in width and in height
-    seen: what the template lies on, float32 (h, w); size_wh: of the place in the template's pixels
+    told: what `Template.asks` beside the covariance and the sum
     """
 
     correlation: float
     centre: tuple[float, float]
     scales: tuple[float, float]
-    seen: Floats
-    size_wh: tuple[int, int]
+    told: tuple[float, ...]
 
 
-def _best(found: Iterable[tuple[_Fit, int]]) -> tuple[_Fit, int]:
-    return max(found, key=lambda each: each[0].correlation)
+def _found(place: _Place, tried: Sequence[Template]) -> tuple[_Fit, int]:
+    """The best of the templates wherever it fits best, at any size, and which it is."""
+    rough = [(*start, k) for k, wanted in enumerate(tried) for start in _rough(place, wanted)]
+    starts = sorted(rough, key=lambda start: start[0], reverse=True)[:CANDIDATES]
+    fits = [(_fit(place, tried[k], centre, scales), k) for _, centre, scales, k in starts]
+    if starts[0][0] < HOPELESS:
+        return fits[0]
+    best, k = max(((_settled(place, tried[k], fit), k) for fit, k in fits), key=lambda each: each[0].correlation)
+    if best.correlation < WELL:
+        (sx, sy), centre = best.scales, best.centre
+        for scales in ((sx * STEP, sy), (sx / STEP, sy), (sx, sy * STEP), (sx, sy / STEP)):
+            other = _settled(place, tried[k], _fit(place, tried[k], centre, scales), rounds=STEP_ROUNDS)
+            best = max(best, other, key=lambda fit: fit.correlation)
+    return best, k
 
 
-def _stepped(place: _Place, wanted: Template, best: _Fit, steps: Sequence[float]) -> _Fit:
-    """Try scales nearby, as long as one fits better."""
-    for step in steps:
-        for _ in range(MOST_ROUNDS):
-            sx, sy = best.scales
-            scales = (sx * step, sy), (sx / step, sy), (sx, sy * step), (sx, sy / step)
-            better = max((_fit(place, wanted, at, near=best.centre) for at in scales), key=lambda fit: fit.correlation)
-            if better.correlation <= best.correlation:
-                break
-            best = better
-    return best
+def _followed(place: _Place, tried: Sequence[Template]) -> tuple[_Fit, int]:
+    """The best of the templates where the box is, or, if none fits there, wherever it fits best at its size."""
+    best, k = _best([_fit(place, wanted, (0.5, 0.5), (1.0, 1.0)) for wanted in tried])
+    best = _settled(place, tried[k], best)
+    if best.correlation >= STILL_THERE:
+        return best, k
+    aside, other = _best([_elsewhere(place, wanted) for wanted in tried])
+    aside = _settled(place, tried[other], aside)
+    return (aside, other) if aside.correlation > best.correlation else (best, k)
 
 
-def _resized(place: _Place, wanted: Template, best: _Fit) -> _Fit:
-    """Make the box larger or smaller as what is seen tells, as long as it fits better then."""
-    for _ in range(MOST_ROUNDS):
-        share, dx, dy, wider, higher = (wanted.changes @ best.seen.ravel()).tolist()
+def _best(fits: Sequence[_Fit]) -> tuple[_Fit, int]:
+    k = max(range(len(fits)), key=lambda i: fits[i].correlation)
+    return fits[k], k
+
+
+class _Place:
+    """What is searched, as the sums of its lightness, from which any part of it is averaged to any size.
+
+    Shares are of its width and its height. least: pixels to which a smaller side is brought
+    """
+
+    def __init__(self, grey: NDArray[np.uint8], *, least: int) -> None:
+        h, w = grey.shape
+        if min(h, w) < least:
+            grey = np.asarray(cv2.resize(grey, (max(w, least), max(h, least))), np.uint8)
+        self._h, self._w = grey.shape
+        self._sums = cv2.integral(grey, sdepth=cv2.CV_32F)
+        self._mosaics: dict[tuple[tuple[int, ...], tuple[int, ...]], Floats] = {}
+
+    def part(self, left: float, top: float, wide: float, high: float, size_wh: tuple[int, int]) -> Floats:
+        """A part of the place, in shares, at a size: float32 (h, w), as sums of the pixels that each one stands for."""
+        w, h = size_wh
+        across, down = wide * self._w / w, high * self._h / h
+        corners = np.array(((across, 0.0, left * self._w), (0.0, down, top * self._h)))
+        sums = cv2.warpAffine(self._sums, corners, (w + 1, h + 1), flags=SAMPLED, borderMode=cv2.BORDER_REPLICATE)
+        rows = sums[1:] - sums[:-1]
+        return np.asarray(rows[:, 1:] - rows[:, :-1], np.float32)
+
+    def mosaic(self, widths: tuple[int, ...], heights: tuple[int, ...]) -> Floats:
+        """All of the place, in each width beside each other and in each height below each other: lightness float32."""
+        if (widths, heights) not in self._mosaics:
+            made = np.empty((sum(heights), sum(widths)), np.float32)
+            for top, h in _laid_out(heights):
+                for left, w in _laid_out(widths):
+                    share = w * h / (self._w * self._h)
+                    np.multiply(self.part(0, 0, 1, 1, (w, h)), share, out=made[top : top + h, left : left + w])
+            self._mosaics[widths, heights] = made
+        return self._mosaics[widths, heights]
+
+
+def _laid_out(lengths: Sequence[int]) -> list[tuple[int, int]]:
+    """Where each of the lengths begins if they are laid one after the other, and the length."""
+    return [(sum(lengths[:i]), length) for i, length in enumerate(lengths)]
+
+
+def _rough(place: _Place, wanted: Template) -> Iterator[tuple[float, tuple[float, float], tuple[float, float]]]:
+    """Correlation, centre and scales where the small template fits best at each two of the COARSE scales.
+
+    A correlation of two tiny pictures takes 30 us, and one of all these sizes in one picture 100.
+    """
+    h, w = wanted.small.shape
+    wide, high = _sides(wanted)
+    widths = tuple(max(w, round(w / (wide * scale))) for scale in COARSE)
+    heights = tuple(max(h, round(h / (high * scale))) for scale in COARSE)
+    fits = cv2.matchTemplate(place.mosaic(widths, heights), wanted.small, cv2.TM_CCOEFF_NORMED)
+    for top, down in _laid_out(heights):
+        for left, across in _laid_out(widths):
+            _, most, _, (x, y) = cv2.minMaxLoc(fits[top : top + down - h + 1, left : left + across - w + 1])
+            yield most, ((x + w / 2) / across, (y + h / 2) / down), (w / (across * wide), h / (down * high))
+
+
+def _elsewhere(place: _Place, wanted: Template) -> _Fit:
+    """Where the template fits best, as large as the box says."""
+    h, w = wanted.grey.shape
+    wide, high = _sides(wanted)
+    across, down = max(w, round(w / wide)), max(h, round(h / high))
+    fits = cv2.matchTemplate(place.part(0, 0, 1, 1, (across, down)), wanted.grey, cv2.TM_CCOEFF_NORMED)
+    _, _, _, (x, y) = cv2.minMaxLoc(fits)
+    return _fit(place, wanted, ((x + w / 2) / across, (y + h / 2) / down), (1.0, 1.0))
+
+
+def _sides(wanted: Template) -> tuple[float, float]:
+    """What the template takes of the place where its nominal box is as large as the box: shares."""
+    x1, y1, x2, y2 = wanted.span
+    return (x2 - x1) / REACH, (y2 - y1) / REACH
+
+
+def _fit(place: _Place, wanted: Template, centre: tuple[float, float], scales: tuple[float, float]) -> _Fit:
+    """How well the template fits there, or where it comes nearest to that within the place."""
+    h, w = wanted.grey.shape
+    usual_wide, usual_high = _sides(wanted)
+    wide, high = min(1.0, scales[0] * usual_wide), min(1.0, scales[1] * usual_high)
+    left = min(max(0.0, centre[0] - wide / 2), 1 - wide)
+    top = min(max(0.0, centre[1] - high / 2), 1 - high)
+    seen = place.part(left, top, wide, high, (w, h)).ravel()
+    covariance, total, *told = (wanted.asks @ seen).tolist()
+    squares = float(seen @ seen)
+    contrast = squares - total * total / seen.size
+    correlation = covariance / contrast**0.5 if contrast > FLAT * squares else 0.0
+    return _Fit(correlation, (left + wide / 2, top + high / 2), (wide / usual_wide, high / usual_high), tuple(told))
+
+
+def _settled(place: _Place, wanted: Template, best: _Fit, rounds: int = MOST_ROUNDS) -> _Fit:
+    """Move the template and make it larger or smaller as what is seen tells, as long as it fits better then."""
+    h, w = wanted.grey.shape
+    wide, high = _sides(wanted)
+    for _ in range(rounds):
+        share, right, down, wider, higher = best.told
         if share <= 0:
             break
-        sx, sy = (
-            scale * (1 - min(max(change / share, -MOST_CHANGE), MOST_CHANGE))
-            for scale, change in zip(best.scales, (wider, higher), strict=True)
-        )
-        x, y = (
-            at - min(max(shift / share, -NEARBY), NEARBY) / size
-            for at, shift, size in zip(best.centre, (dx, dy), best.size_wh, strict=True)
-        )
-        better = _fit(place, wanted, (sx, sy), near=(x, y))
+        (sx, sy), (x, y) = best.scales, best.centre
+        x -= _held(right / share, NEARBY) * sx * wide / w
+        y -= _held(down / share, NEARBY) * sy * high / h
+        scales = sx * (1 - _held(wider / share, MOST_CHANGE)), sy * (1 - _held(higher / share, MOST_CHANGE))
+        better = _fit(place, wanted, (x, y), scales)
         if better.correlation <= best.correlation:
             break
         best = better
     return best
 
 
-class _Place:
-    """What is searched, lightness float32 (h, w), and the same in the sizes that were asked for."""
-
-    def __init__(self, grey: Floats) -> None:
-        self._grey = grey
-        self._sized: dict[tuple[int, int], Floats] = {}
-
-    def of(self, size_wh: tuple[int, int]) -> Floats:
-        if size_wh not in self._sized:
-            h, w = self._grey.shape
-            how = cv2.INTER_AREA if size_wh[0] < w and size_wh[1] < h else cv2.INTER_LINEAR
-            self._sized[size_wh] = np.asarray(cv2.resize(self._grey, size_wh, interpolation=how), np.float32)
-        return self._sized[size_wh]
-
-
-def _fit(place: _Place, wanted: Template, scales: tuple[float, float], near: tuple[float, float] | None = None) -> _Fit:
-    """Where the template fits best if its nominal box is that much of the box, in width and in height.
-
-    near: the centre that is searched around, NEARBY; None: all of the place
-    """
-    h, w = wanted.grey.shape
-    x1, y1, x2, y2 = wanted.span
-    wide, high = max(w, round(w / (x2 - x1) * REACH / scales[0])), max(h, round(h / (y2 - y1) * REACH / scales[1]))
-    searched, left, top = place.of((wide, high)), 0, 0
-    if near is not None:
-        left = min(max(0, round(near[0] * wide - w / 2) - NEARBY), wide - w)
-        top = min(max(0, round(near[1] * high - h / 2) - NEARBY), high - h)
-        searched = searched[top : top + h + 2 * NEARBY, left : left + w + 2 * NEARBY]
-    fits = cv2.matchTemplate(searched, wanted.grey, cv2.TM_CCOEFF_NORMED)
-    _, most, _, (x, y) = cv2.minMaxLoc(fits)
-    centre = (left + x + w / 2) / wide, (top + y + h / 2) / high
-    return _Fit(float(most), centre, scales, searched[y : y + h, x : x + w], (wide, high))
+def _held(change: float, most: float) -> float:
+    return min(max(change, -most), most)

@@ -7,6 +7,8 @@ lies near no brand is nothing, however logo-like it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -156,7 +158,7 @@ class LogoDetector:
         laid, fits = expected.xyxy.copy(), np.zeros(len(expected), np.float32)
         for i, (box, brand) in enumerate(zip(expected.xyxy, expected.class_id, strict=True)):
             if is_nameless[i]:
-                tried = [template_of(look[i].reshape(WIDE[::-1]), span_within(*(box[2:] - box[:2])))]
+                tried = [replace(_looking(look[i].tobytes()), span=span_within(*(box[2:] - box[:2])))]
             else:
                 rows = np.flatnonzero(self.gallery.owner == brand)
                 near = rows[np.argsort(-(self.gallery.vectors[rows] @ first[i]), kind="stable")[:FOLLOWED_BY]]
@@ -335,6 +337,12 @@ def _may_hold_words(boxes: Floats) -> NDArray[np.bool_]:
     """Say of boxes (N, 4) whether they are wide and high enough."""
     wide, high = (boxes[:, 2:] - boxes[:, :2]).T
     return np.asarray((wide >= NAMELESS_ASPECT * high) & (high >= NAMELESS_HEIGHT))
+
+
+@lru_cache(maxsize=64)
+def _looking(look: bytes) -> Template:
+    """The template of what a nameless place looks like, which stays the same as long as it is followed."""
+    return template_of(np.frombuffer(look, np.float32).reshape(WIDE[::-1]))
 
 
 class Templates:

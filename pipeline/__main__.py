@@ -56,8 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _told(error, args.verbose)
 
 
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
+"""Threads of numpy's products and of OpenCV, unless told otherwise: others only wait, spinning, as ours are small."""
+
+
 def program() -> None:
     """Run a command as a process of its own, and leave with its exit code."""
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")  # before numpy and OpenCV are imported, which read it then
     ended: list[int] = []
     atexit.register(lambda: _leave(*ended))  # before all others, so that it is the last of them
     ended.append(main())

@@ -1,5 +1,6 @@
 """The command line as a person meets it: real processes, one clear line for what cannot be, exit codes."""
 
+import os
 import re
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.__main__ import COMMANDS, _parser, main
+from pipeline.__main__ import COMMANDS, ONE_THREAD, _parser, main
 from tests.worlds import Sign, write_world
 
 
@@ -138,6 +139,27 @@ wayside.program()
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (3, "")
     assert done.stdout.split("\n") == ["done", "at exit", *([] if hangs else ["taken down"]), ""]
+
+
+@pytest.mark.parametrize(("told", "threads"), [({}, "1 1"), ({"OPENBLAS_NUM_THREADS": "2"}, "2 1")])
+def test_libraries_have_one_thread_unless_told_otherwise(told: dict[str, str], threads: str) -> None:
+    script = """
+import os
+import pipeline.__main__ as wayside
+
+def command(words=None):
+    import cv2
+    print(os.environ["OPENBLAS_NUM_THREADS"], cv2.getNumThreads())
+    return 0
+
+wayside.main = command
+wayside.program()
+"""
+    plain = {key: value for key, value in os.environ.items() if key not in ONE_THREAD}
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False, env=plain | told
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, threads), done.stderr
 
 
 @pytest.mark.parametrize("args", [["wtach"], ["watch", "--no-such-flag"], [], ["watch", "a.mp4", "--batch", "many"]])
