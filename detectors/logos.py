@@ -248,26 +248,20 @@ class LogoDetector:
         crops = _cut(pictures, owner, rough, self._embed.window)
         embeddings = self._embed_crops(crops)
         best = self._embed.score(self.gallery.match(embeddings)[1], embeddings)
-        unsure = np.flatnonzero(best < SURE)
+        boxes, slopes = rough.copy(), np.zeros(len(rough), np.float32)
+        told = [slope_of(seen, area[2:]) for seen, area in zip(crops, crop_areas(rough), strict=True)]
+        unsure, slanted = np.flatnonzero(best < SURE), np.flatnonzero(told)
         placed = self._placed(pictures, owner[unsure], rough[unsure])
-        anew = self._embedded(pictures, owner[unsure], placed)
-        score = self._embed.score(self.gallery.match(anew)[1], anew)
-        is_nearer = score > best[unsure]
-        rows = unsure[is_nearer]
-        boxes = rough.copy()
-        boxes[rows], embeddings[rows], best[rows] = placed[is_nearer], anew[is_nearer], score[is_nearer]
-        slopes = np.zeros(len(boxes), np.float32)
-        told = np.array(
-            [slope_of(seen, area[2:]) for seen, area in zip(crops, crop_areas(rough), strict=True)], np.float32
-        )
-        slanted = np.flatnonzero(told)
-        if len(slanted):
-            anew = self._embedded(pictures, owner[slanted], rough[slanted], told[slanted])
+        for rows, others, fall in (
+            (unsure, placed, slopes[unsure]),
+            (slanted, rough[slanted], np.array(told, np.float32)[slanted]),
+        ):
+            anew = self._embedded(pictures, owner[rows], others, fall)
             score = self._embed.score(self.gallery.match(anew)[1], anew)
-            is_nearer = score > best[slanted]
-            rows = slanted[is_nearer]
-            boxes[rows], slopes[rows] = rough[rows], told[rows]
-            embeddings[rows], best[rows] = anew[is_nearer], score[is_nearer]
+            is_nearer = score > best[rows]
+            nearer = rows[is_nearer]
+            boxes[nearer], slopes[nearer] = others[is_nearer], fall[is_nearer]
+            embeddings[nearer], best[nearer] = anew[is_nearer], score[is_nearer]
         order = np.argsort(-best, kind="stable")
         order = order[best[order] >= CHECKED_FROM]
         kept = np.concatenate([order[owner[order] == i][:MOST_CHECKED] for i in range(len(pictures))])
