@@ -94,8 +94,14 @@ def spoken(text: str, *, lang: str, value: int | None, unit: SpeedUnit | None) -
     text = text.translate(_ISOLATES)
     if value is None or unit is None:
         return text
-    long = format_unit(value, _CLDR[unit], length="long", locale=Locale.parse(lang, sep="-"), numbering_system="latn")
-    return text if _CLDR[unit] in long else text.replace(speed(value, unit, lang), long.translate(_ISOLATES))
+    locale, key = Locale.parse(lang, sep="-"), _CLDR[unit]
+    long, short = (
+        format_unit(value, key, length=length, locale=locale, numbering_system="latn") for length in ("long", "short")
+    )
+    # Where CLDR has no long form, babel gives the bare key, from 2.19 on the short form.
+    if key in long or long == short:
+        return text
+    return text.replace(speed(value, unit, lang), long.translate(_ISOLATES))
 
 
 def find_voice(lang: str, *, program: str = "espeak-ng") -> str | None:
