@@ -28,7 +28,7 @@ _INSIDE = 0.5  # share of it that lies in the picture, at the least
 
 def kept(frame: Frame) -> Plane:
     """What is kept of a frame to look back at it: brightness, of every so many-th pixel; a copy."""
-    return frame.luma(-(-max(frame.size_wh) // _LONGEST)).copy()
+    return frame.luma(_step(frame.size_wh)).copy()
 
 
 def followed_back(
@@ -39,7 +39,7 @@ def followed_back(
     picture, box: where it was found, in pixels of the frame; speed: of its centre, pixels a frame
     earlier: of the frames before, in the same shot; size_wh: of all these frames
     """
-    step = -(-max(size_wh) // _LONGEST)
+    step = _step(size_wh)
     x1, y1, x2, y2 = (edge / step for edge in box)
     wide, high = x2 - x1, y2 - y1
     x, y, scale = (x1 + x2) / 2, (y1 + y2) / 2, 1.0
@@ -75,6 +75,11 @@ def followed_back(
         if right <= left or bottom <= top or (right - left) * (bottom - top) < _INSIDE * wide_now * high_now:
             return
         yield left * step, top * step, min(size_wh[0], right * step), min(size_wh[1], bottom * step)
+
+
+def _step(size_wh: tuple[int, int]) -> int:
+    """Every so many-th pixel of a frame is kept."""
+    return -(-max(size_wh) // _LONGEST)
 
 
 def _around(picture: Plane, x: float, y: float, width: int, height: int) -> tuple[Plane, int, int]:
